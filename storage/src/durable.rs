@@ -233,6 +233,19 @@ pub fn create_directory(path: &Path, access: &Access) -> Result<()> {
     create_directories(path, access.resolve()?).map_err(Error::io("create", path))
 }
 
+/// Gives a directory that exists the access of a new one.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::NoGroup`].
+pub fn set_directory_access(path: &Path, access: &Access) -> Result<()> {
+    let ownership = access.resolve()?;
+    if let Some(group) = ownership.group {
+        chown(path, None, Some(group)).map_err(Error::io("change the group of", path))?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(ownership.directory_mode()))
+        .map_err(Error::io("change the mode of", path))
+}
+
 /// Removes the access of other users to a directory and its subdirectories. An earlier version granted it.
 ///
 /// # Errors

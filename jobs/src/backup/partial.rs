@@ -59,6 +59,8 @@ impl Partial {
         }
         durable::create_directory(parent, &Access::from(0o600))?;
         durable::create_directory(&path, access)?;
+        // A directory that was there may be open to others, and would stay so as the finished backup.
+        durable::set_directory_access(&path, access)?;
         let taken = format!("another boxseat process is writing to {}", destination.display());
         let lock = Lock::take_here(&lock).map_err(|e| CommandError::not_locked(&lock, &taken, e))?;
         let partial = Self { path, destination, is_placed: false, _lock: lock };
@@ -142,3 +144,27 @@ const PARTIAL: &str = "partial";
 
 /// Marks a partial directory and is locked by its writer.
 pub(super) const LOCK: &str = ".boxseat.lock";
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// Why: a prepared `NAME.partial` of mode 0777 was taken over, and the finished backup stayed open to everyone.
+    #[test]
+    fn a_directory_that_was_prepared_gets_the_mode_of_a_new_backup() {
+        let temp = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+        for mode_before in [0o777, 0o700] {
+            let destination = temp.path().join(format!("backup-{mode_before:o}"));
+            let prepared = partial_of(&destination);
+            std::fs::create_dir(&prepared).unwrap();
+            std::fs::set_permissions(&prepared, Permissions::from_mode(mode_before)).unwrap();
+            let partial = Partial::begin(&destination, &Access::from(0o600), "").unwrap();
+            assert_eq!(mode(partial.path()), 0o700);
+            assert_eq!(mode(&partial.place().unwrap()), 0o700);
+        }
+    }
+}
