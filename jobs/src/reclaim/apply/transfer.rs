@@ -361,9 +361,14 @@ pub(crate) fn unfit(user: &User, enterprise_id: &str, bytes: Option<i64>) -> Opt
     if user.has_unlimited_space() == Some(true) {
         return None;
     }
-    let room = user.space_amount.zip(user.space_used).map(|(amount, used)| amount - used);
+    let room = user.space_amount.zip(user.space_used).map(|(amount, used)| amount.saturating_sub(used));
     match (room, bytes) {
         (Some(room), Some(bytes)) if bytes <= room => None,
+        (Some(room @ ..0), Some(bytes)) => Some(format!(
+            "has no room, because its quota is exceeded by {}, and {} are to move",
+            size(room.saturating_neg()),
+            size(bytes)
+        )),
         (Some(room), Some(bytes)) => {
             Some(format!("has room for {}, and {} are to move", size(room), size(bytes)))
         }
@@ -393,6 +398,12 @@ mod tests {
             serde_json::from_value::<User>(value).unwrap()
         };
         assert_eq!(why(with(&[]), Some(i64::MAX)), "", "unlimited");
+        // Why: "has room for -56208919378 B".
+        let over = with(&[("space_amount", 100.into()), ("space_used", 2_100.into())]);
+        assert_eq!(
+            why(over, Some(0)),
+            "has no room, because its quota is exceeded by 2.0 KB, and 0 B are to move"
+        );
         assert!(why(with(&[("status", "inactive".into())]), Some(0)).contains("inactive"));
         assert!(
             why(with(&[("status", "cannot_delete_edit".into())]), Some(0)).contains("cannot_delete_edit")
