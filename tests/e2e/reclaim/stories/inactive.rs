@@ -1,6 +1,6 @@
 //! What Box does not do with inactive accounts: show their folders As-User, and perhaps move their content.
 
-use boxseat_schemas::reclaim::{Ability, Record};
+use boxseat_schemas::reclaim::{Ability, Action, Record};
 use boxseat_simulator::{Deed, Verb};
 
 use super::*;
@@ -153,6 +153,31 @@ fn r14_a_window_that_a_kill_left_open_is_closed_first() {
         }
         stage.judge();
     }
+}
+
+/// R3, R14: a hold or a policy that is written while the account is active stops the transfer, and the account is suspended again.
+#[test]
+fn r14_a_window_is_closed_although_the_policy_was_changed_inside_it() {
+    let (stage, idle, _) = suspended(refusing(403), reactivating());
+    let plan = plan_of(&stage, "transfer");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let apply = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
+    let mut held = hold(apply, "intended reactivate");
+    let policy = stage.world.directory().join("policy.toml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, format!("{text}\n# A comment.\n")).unwrap();
+    drop(held.stdin.take());
+    let done = finish(held.wait_with_output().unwrap());
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    assert!(done.stderr.contains("was changed after this command read it"), "{}", done.stderr);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
+    let begun = |action: Action| {
+        let is_of = |record: &Record| matches!(record, Record::Intent(attempt) if attempt.action == action);
+        stage.journal().iter().filter(|entry| is_of(&entry.record)).count()
+    };
+    // The first transfer, of the inactive account, was refused.
+    assert_eq!((begun(Action::Transfer), begun(Action::Reactivate), begun(Action::SuspendAgain)), (1, 1, 1));
+    stage.judge();
 }
 
 /// R2, R14: a user who signs in while the account is active for its transfer keeps the account.
