@@ -48,12 +48,25 @@ impl ReclaimContext {
         Ok(context)
     }
 
+    /// Like [`ReclaimContext::open`], for `boxseat status`: it only shows data, so `--now` is accepted for every Box.
+    ///
+    /// # Errors
+    /// As [`ReclaimContext::open`].
+    pub(crate) fn open_to_read(global: &Global) -> Result<Self, CommandError> {
+        let context = Self::with(Settings::load_to_read(global)?)?;
+        context.store.check_witness(&context.settings)?;
+        Ok(context)
+    }
+
     /// Like [`ReclaimContext::open`]; the lake may be older than what the witness has of it.
     ///
     /// # Errors
     /// As [`ReclaimContext::open`].
     pub(crate) fn open_to_adopt(global: &Global) -> Result<Self, CommandError> {
-        let settings = Settings::load(global)?;
+        Self::with(Settings::load(global)?)
+    }
+
+    fn with(settings: Settings) -> Result<Self, CommandError> {
         let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
         store.refuse_foreign_lake()?;
         let now = data_clock(settings.rehearsed_now)();

@@ -136,7 +136,7 @@ impl Attention {
     /// Reads journal, policy and published snapshot.
     pub(crate) fn of(global: &Global, printer: &Printer) -> Self {
         let read = || {
-            let context = ReclaimContext::open(global)?;
+            let context = ReclaimContext::open_to_read(global)?;
             let journal = context.journal()?;
             let policy = context.policy_if_any(None)?;
             Ok::<_, CommandError>((context, journal, policy))

@@ -119,7 +119,7 @@ fn r10_only_commands_that_show_data_accept_now_for_a_box_that_is_not_here() {
         &["import", "report.csv"],
         &["backup", directory],
         &["restore", directory],
-        &["replay", "1"],
+        &["replay", "--from", "1"],
         &["reclaim", "policy", "--check"],
         &["reclaim", "plan"],
         &["reclaim", "show", &plan],
