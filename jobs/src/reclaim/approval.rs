@@ -13,13 +13,13 @@ use super::journal_state::{self, PlanState};
 use super::operator::{OsUserCounts, identity};
 use super::plans::PlanFile;
 use super::policy::Approval;
-use super::signature::{key_of, signer};
+use super::signature::{entries, key_of, signer};
 use crate::error::CommandError;
 
 /// What a policy demands of an approval, with the signers of its list.
 ///
 /// # Errors
-/// Exit 2 if the list cannot be read or has no signer.
+/// Exit 2 if the list cannot be read, has a line that is no entry, or has no signer.
 pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, CommandError> {
     let Approval { allowed_signers, is_two_person, approvers } = approval;
     let mut terms =
@@ -30,8 +30,10 @@ pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, CommandError> 
             .hint("[approval] allowed_signers of the policy names it; each line is as in ssh-keygen(1)")
     };
     let text = std::fs::read_to_string(path).map_err(|e| named("cannot be read").because(e))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    terms.signers = lines.map(str::to_owned).collect();
+    terms.signers = entries(&text).map_err(|reason| {
+        CommandError::usage(format!("the list of allowed signers {}: {reason}", path.display()))
+            .hint("[approval] allowed_signers of the policy names it; each line is as in ssh-keygen(1)")
+    })?;
     // Without a signer no plan could be approved, and an empty list would read as "no signature is needed".
     if terms.signers.is_empty() { Err(named("names no signer")) } else { Ok(terms) }
 }

@@ -39,9 +39,7 @@ pub(crate) fn signer(
         }
         let entry = Signer::parse(line)
             .map_err(|e| format!("line {} of the list of allowed signers: {e}", index + 1))?;
-        let Ok(key) = PublicKey::from_openssh(&entry.key) else {
-            return Err(format!("line {} of the list of allowed signers has no public key", index + 1));
-        };
+        let Key::Read(key) = &entry.key else { continue };
         if key.key_data() != signature.public_key() {
             continue;
         }
@@ -68,42 +66,90 @@ pub(crate) fn key_of(signature: &[u8]) -> Result<String, String> {
     Ok(PublicKey::from(signature.public_key().clone()).fingerprint(HashAlg::Sha256).to_string())
 }
 
+/// The entries of a list in one form: principals, options, type and key, without comments. No other text of the file is in it: a plan stores
+/// and shows the entries, and a file that is no such list can have a secret.
+///
+/// # Errors
+/// A sentence with the number of the first line that is no entry, without its text.
+pub(crate) fn entries(list: &str) -> Result<Vec<String>, String> {
+    let lines = list.lines().map(str::trim).enumerate();
+    lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(index, line)| {
+            let entry = Signer::parse(line)
+                .map_err(|e| format!("line {} is no entry of such a list: {e}", index + 1))?;
+            Ok(entry.to_line())
+        })
+        .collect()
+}
+
 /// An entry of the list.
 struct Signer {
     principals: String,
     namespaces: Option<String>,
     valid_after: Option<DateTime<Utc>>,
     valid_before: Option<DateTime<Utc>>,
-    /// Type, key and comment.
-    key: String,
+    key: Key,
+}
+
+/// The key of an entry.
+enum Key {
+    Read(PublicKey),
+    /// An ECDSA key, as type and key: its signatures cannot be verified here.
+    Ecdsa(String),
 }
 
 impl Signer {
+    /// Messages never have text of the line: it may be of any file.
     fn parse(line: &str) -> Result<Self, String> {
         let (principals, rest) = word(line);
-        let mut entry = Self {
-            principals: unquoted(principals),
-            namespaces: None,
-            valid_after: None,
-            valid_before: None,
-            key: String::new(),
-        };
+        let principals = clean(principals).ok_or("it begins with no principal")?;
         let (second, behind) = word(rest);
         let is_key =
             ["ssh-", "sk-ssh-", "ecdsa-", "sk-ecdsa-"].iter().any(|prefix| second.starts_with(prefix));
         let (options, key) = if is_key { ("", rest) } else { (second, behind) };
-        key.trim().clone_into(&mut entry.key);
+        let (mut namespaces, mut valid_after, mut valid_before) = (None, None, None);
         for option in split(options, ',').into_iter().filter(|option| !option.is_empty()) {
-            let (name, value) = option.split_once('=').map_or((option, ""), |(name, value)| (name, value));
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let time =
+                |name: &str| moment(value).ok_or_else(|| format!("{name} is no time such as 20270101Z"));
             match name.to_ascii_lowercase().as_str() {
-                "namespaces" => entry.namespaces = Some(unquoted(value)),
-                "valid-after" => entry.valid_after = Some(moment(&unquoted(value))?),
-                "valid-before" => entry.valid_before = Some(moment(&unquoted(value))?),
+                "namespaces" => {
+                    namespaces = Some(clean(value).ok_or("namespaces is no text in quotation marks")?);
+                }
+                "valid-after" => valid_after = Some(time("valid-after")?),
+                "valid-before" => valid_before = Some(time("valid-before")?),
                 "cert-authority" => return Err("certificates are not taken here, only keys".to_owned()),
-                other => return Err(format!("{other} is an option that is not known")),
+                _ => return Err("it has an option that is not known, or no public key".to_owned()),
             }
         }
-        Ok(entry)
+        let key = Key::parse(key).ok_or("it has no public key")?;
+        Ok(Self { principals, namespaces, valid_after, valid_before, key })
+    }
+
+    /// The line that [`Signer::parse`] reads as this entry.
+    fn to_line(&self) -> String {
+        let Self { principals, namespaces, valid_after, valid_before, key } = self;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "@.,_-+*?!".contains(c);
+        let principals =
+            if principals.chars().all(is_plain) { principals.clone() } else { format!("\"{principals}\"") };
+        let time = |at: &DateTime<Utc>| at.format("%Y%m%d%H%M%SZ").to_string();
+        let options: Vec<String> = [
+            ("namespaces", namespaces.clone()),
+            ("valid-after", valid_after.as_ref().map(time)),
+            ("valid-before", valid_before.as_ref().map(time)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}=\"{}\"", value?)))
+        .collect();
+        let key = match key {
+            Key::Read(key) => PublicKey::from(key.key_data().clone())
+                .to_openssh()
+                .expect("a key that was read can be written"),
+            Key::Ecdsa(key) => key.clone(),
+        };
+        let words = [principals, options.join(","), key];
+        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     fn allows(&self, now: DateTime<Utc>) -> Result<(), String> {
@@ -118,6 +164,35 @@ impl Signer {
         Ok(())
     }
 }
+
+impl Key {
+    /// Reads type and key; a comment after them is skipped.
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let (kind, key) = (words.next()?, words.next()?);
+        let text = format!("{kind} {key}");
+        if let Ok(key) = PublicKey::from_openssh(&text) {
+            return Some(Self::Read(key));
+        }
+        let (_, start, length) = ECDSA.iter().find(|(name, _, _)| *name == kind)?;
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        let is_key = key.starts_with(start) && key.len() <= *length && key.bytes().all(is_base64);
+        is_key.then_some(Self::Ecdsa(text))
+    }
+}
+
+/// Types of ECDSA keys, with the beginning of each key in base64 and its greatest length: the type again, the curve, and the
+/// mark of a point (RFC 5656, 3.1). A key on a security key also has the name of an application.
+const ECDSA: [(&str, &str, usize); 4] = [
+    ("ecdsa-sha2-nistp256", "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBB", 140),
+    ("ecdsa-sha2-nistp384", "AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhB", 184),
+    ("ecdsa-sha2-nistp521", "AAAAE2VjZHNhLXNoYTItbmlzdHA1MjEAAAAIbmlzdHA1MjEAAACFB", 232),
+    (
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+        "AAAAInNrLWVjZHNhLXNoYTItbmlzdHAyNTZAb3BlbnNzaC5jb20AAAAIbmlzdHAyNTYAAABBB",
+        400,
+    ),
+];
 
 /// The first word and the rest; spaces within quotes belong to the word.
 fn word(text: &str) -> (&str, &str) {
@@ -140,20 +215,20 @@ fn split(text: &str, separator: char) -> Vec<&str> {
     .collect()
 }
 
-fn unquoted(text: &str) -> String {
-    text.trim_matches('"').to_owned()
+/// The text within quotation marks, or without them; `None` if it is empty or cannot be written in one line again.
+fn clean(text: &str) -> Option<String> {
+    let text = text.trim_matches('"');
+    let is_clean = !text.is_empty() && !text.contains(|c: char| c == '"' || c.is_control());
+    is_clean.then(|| text.to_owned())
 }
 
 /// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC with a Z at the end. Without the Z it is in the author's local time zone,
 /// which is unknown here.
-fn moment(text: &str) -> Result<DateTime<Utc>, String> {
-    let refused = || format!("{text:?} is no time such as 20270101Z");
-    let digits = text.strip_suffix('Z').ok_or_else(refused)?;
+fn moment(value: &str) -> Option<DateTime<Utc>> {
+    let digits = value.trim_matches('"').strip_suffix('Z')?;
     let padded = format!("{digits:0<14}");
-    if !matches!(digits.len(), 8 | 12 | 14) {
-        return Err(refused());
-    }
-    NaiveDateTime::parse_from_str(&padded, "%Y%m%d%H%M%S").map(|at| at.and_utc()).map_err(|_| refused())
+    let is_time = matches!(digits.len(), 8 | 12 | 14);
+    is_time.then(|| NaiveDateTime::parse_from_str(&padded, "%Y%m%d%H%M%S").ok())?.map(|at| at.and_utc())
 }
 
 #[cfg(test)]
@@ -213,14 +288,73 @@ mod tests {
         assert!(check("no-touch").unwrap_err().contains("not known"));
     }
 
+    /// Why: each line of a file that a policy named as list of signers was stored in the plan and shown, also of the private key
+    /// of the journal.
+    #[test]
+    fn r9_a_line_that_is_no_entry_is_refused_by_its_number_and_not_shown() {
+        let private = key(1).to_openssh(LineEnding::LF).unwrap();
+        let public = key(1).public_key().to_openssh().unwrap();
+        for (list, line) in [
+            (private.to_string(), 1),
+            (format!("# list\n\njo@acme.test {public}\n{}", private.as_str()), 4),
+            ("Zx9Secret\n".to_owned(), 1),
+            ("{\"clientSecret\": \"Zx9\"}\n".to_owned(), 1),
+            (format!("{public}\n"), 1),
+            (format!("jo@acme.test Zx9 {public}\n"), 1),
+            (format!("jo@acme.test valid-after=\"Zx9\" {public}\n"), 1),
+            (format!("jo@acme.test namespaces=Zx\"9\"x {public}\n"), 1),
+            ("jo@acme.test ssh-ed25519 Zx9Secret\n".to_owned(), 1),
+            ("jo@acme.test ssh-rsa Zx9Secret\n".to_owned(), 1),
+            ("jo@acme.test ecdsa-sha2-nistp256 Zx9Secret\n".to_owned(), 1),
+            ("jo@acme.test ssh-Zx9@acme.test Zx9Secret\n".to_owned(), 1),
+        ] {
+            let error = entries(&list).expect_err(&list);
+            assert!(error.starts_with(&format!("line {line} is no entry")), "{list}\n{error}");
+            for secret in ["Zx9", "PRIVATE", "b3BlbnNzaC1rZXk", "AAAA"] {
+                assert!(!error.contains(secret), "{list}\n{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn r9_entries_have_no_comment_and_keep_what_narrows_a_key() {
+        let public = PublicKey::from(key(1).public_key().key_data().clone()).to_openssh().unwrap();
+        let ecdsa = format!("ecdsa-sha2-nistp256 {:A<140}", ECDSA[0].1);
+        let list = format!(
+            "# who may\r\n\r\n  jo@acme.test,*@b.test {public} Zx9 of jo\n\
+             \"#the chief\"  Valid-After=20260101Z,namespaces=\"git,boxseat-plan\" {public}\n\
+             al@acme.test {ecdsa} al\n"
+        );
+        let found = entries(&list).unwrap();
+        assert_eq!(
+            found,
+            [
+                format!("jo@acme.test,*@b.test {public}"),
+                format!(
+                    "\"#the chief\" namespaces=\"git,boxseat-plan\",valid-after=\"20260101000000Z\" {public}"
+                ),
+                format!("al@acme.test {ecdsa}"),
+            ]
+        );
+        assert_eq!(entries(&found.join("\n")).unwrap(), found, "the form stays the same");
+        // An ECDSA key does not disable the entries after it.
+        let pem = signed(&key(1), NAMESPACE, b"plan");
+        let list = format!("{}\n{}\n", found[2], found[1]);
+        assert_eq!(signer(&list, pem.as_bytes(), b"plan", now()).unwrap(), "#the chief");
+    }
+
     #[test]
     fn fuzz_allowed_signers() {
         let pem = signed(&key(1), NAMESPACE, b"plan");
         boxseat_fuzz::run("allowed_signers", |input| {
-            if let Ok(list) = std::str::from_utf8(input.mutated) {
-                _ = signer(list, pem.as_bytes(), b"plan", now());
+            let Ok(list) = std::str::from_utf8(input.mutated) else { return Ok(()) };
+            _ = signer(list, pem.as_bytes(), b"plan", now());
+            match entries(list) {
+                Ok(found) if entries(&found.join("\n")).as_ref() != Ok(&found) => {
+                    Err(format!("other entries are read from {found:?}"))
+                }
+                _ => Ok(()),
             }
-            Ok(())
         });
     }
 

@@ -99,8 +99,8 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalTerms {
-    /// Lines of the list of allowed signers, as in `ssh-keygen(1)`. If the list is empty, no signature is needed: the user of the operating
-    /// system approves.
+    /// Entries of the list of allowed signers, as in `ssh-keygen(1)`, without comments. If the list is empty, no signature is needed: the
+    /// user of the operating system approves. Plans of earlier versions have the lines as they were written.
     pub signers: Vec<String>,
     /// How many different approvers are needed, at least 1.
     pub approvers: u32,

@@ -1,5 +1,7 @@
 //! Approvals that cannot be bypassed (R9, R19): each scenario is an attack or an error, and checks the accounts concerned.
 
+use std::path::Path;
+
 use serde_json::json;
 use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
 
@@ -116,6 +118,36 @@ fn r9_the_signature_is_verified_again_by_apply() {
     stage.expect(&[0], &["reclaim", "approve", &plan, "--signature", &signature]);
     stage.expect(&[0], &["reclaim", "apply", &plan, "--yes"]);
     stage.judge();
+}
+
+/// R9: a policy that named a file with a secret as its list of signers stored the lines of that file in the plan, and `show` printed them.
+#[test]
+fn r9_a_file_that_is_no_list_of_signers_is_neither_stored_nor_shown() {
+    let (stage, _) = staged(Intent::default());
+    plan_of(&stage, "suspend");
+    let plans = stage.plans();
+    let secret = stage.state().join("journal_key");
+    let text = std::fs::read_to_string(&secret).unwrap();
+    let signed = |file: &Path| {
+        let policy = stage.intent.toml();
+        format!("{policy}[approval]\nkind = \"signed\"\nallowed_signers = \"{}\"\n", file.display())
+    };
+    let other = write_other(&stage, "other.toml", &signed(&secret));
+    let done = stage.expect(&[2], &["reclaim", "--policy", &other, "plan"]);
+    assert!(done.stderr.contains("journal_key: line 1 is no entry of such a list"), "{}", done.stderr);
+    for line in text.lines().filter(|line| line.len() > 4) {
+        assert!(!done.stderr.contains(line) && !done.stdout.contains(line), "{}{}", done.stdout, done.stderr);
+    }
+    assert_eq!(stage.plans(), plans);
+    let public = key(1).public_key().to_openssh().unwrap();
+    write_other(&stage, "signers", &format!("# a comment\nchief@acme.test {public} of the chief\n"));
+    let other = write_other(&stage, "other.toml", &signed(&stage.world.directory().join("signers")));
+    stage.expect(&[0, 4], &["reclaim", "--policy", &other, "plan"]);
+    let plan =
+        stage.plans().into_iter().find(|plan| plan.contains("suspend") && !plans.contains(plan)).unwrap();
+    let shown = stage.expect(&[0], &["reclaim", "show", &plan, "--format", "json"]).stdout;
+    assert!(shown.contains("chief@acme.test ssh-ed25519 AAAA"), "{shown}");
+    assert!(!shown.contains("of the chief") && !shown.contains("a comment"), "{shown}");
 }
 
 /// R9: an approval that was enough when it was given is no longer enough when the policy demands more; nightly reports it, too.
