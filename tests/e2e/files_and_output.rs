@@ -160,6 +160,85 @@ fn results_replace_nothing_but_regular_files_outside_the_data_of_the_store() {
     }
 }
 
+/// Why: a report replaced the file of the client secret, and every later run failed.
+#[test]
+fn results_do_not_replace_files_of_credentials() {
+    let stage = Stage::new(small(7), Intent::default());
+    let directory = stage.world.directory();
+    let credentials = directory.join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    let files = [
+        "secret",
+        "actions-secret",
+        "jwt.json",
+        "actions-jwt.json",
+        "credentials/boxseat-client-id",
+        "credentials/of-another-program",
+    ];
+    for name in files {
+        fs::write(directory.join(name), "content").unwrap();
+    }
+    symlink(directory.join("secret"), directory.join("to-secret")).unwrap();
+    symlink(&credentials, directory.join("to-credentials")).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = stage.world.command(args);
+        command
+            .env("BOXSEAT_CLIENT_SECRET_FILE", directory.join("secret"))
+            .env("BOXSEAT_ACTIONS_CLIENT_SECRET_FILE", directory.join("actions-secret"))
+            .env("BOXSEAT_JWT_CONFIG", "jwt.json")
+            .env("BOXSEAT_ACTIONS_JWT_CONFIG", directory.join("actions-jwt.json"))
+            .env("CREDENTIALS_DIRECTORY", &credentials);
+        finish(command.output().unwrap())
+    };
+    let others =
+        ["to-secret", "to-credentials/boxseat-client-id", "credentials/new.csv", "credentials/../secret"];
+    for target in files.into_iter().chain(others) {
+        let refused = run(&["report", "idle", "--format", "csv", "-o", target]);
+        assert_eq!(refused.code, 2, "{target}\n{}", refused.stderr);
+        assert!(refused.stderr.contains("which is in use"), "{target}\n{}", refused.stderr);
+    }
+    for args in [
+        &["report", "all", "-o", "credentials"][..],
+        &["query", "--save", "credentials/new.parquet", "SELECT 1 AS a"],
+    ] {
+        let refused = run(args);
+        assert_eq!(refused.code, 2, "{args:?}\n{}", refused.stderr);
+        assert!(refused.stderr.contains("which is in use"), "{args:?}\n{}", refused.stderr);
+    }
+    for name in files {
+        assert_eq!(fs::read_to_string(directory.join(name)).unwrap(), "content", "{name}");
+    }
+    assert_eq!(fs::read_dir(&credentials).unwrap().count(), 2);
+    let done = run(&["report", "idle", "--format", "csv", "-o", "secret.csv"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
+/// Why: each of these options showed the first line of any file that boxseat could read, such as the client secret.
+#[test]
+fn a_file_with_a_secret_is_not_shown_by_options_that_name_a_file() {
+    let stage = Stage::new(small(7), Intent::default());
+    let secret = stage.world.directory().join("secret");
+    let file = secret.to_str().unwrap();
+    for text in
+        ["Zx9Secret\n", "-----BEGIN PRIVATE KEY-----\nZx9\n", "{\"clientSecret\": \"Zx9\"}\n", "a = Zx9\n"]
+    {
+        fs::write(&secret, text).unwrap();
+        for (args, told) in [
+            (&["--config", file, "status"][..], "is not valid"),
+            (&["reclaim", "--policy", file, "plan"], "is not valid"),
+            (&["reclaim", "--policy", file, "policy", "--check"], "is not valid"),
+            (&["simulate", "--scenario", file], "is not valid"),
+            (&["import", file], "is neither a User Details nor a User Engagement report"),
+        ] {
+            let done = stage.run(args);
+            assert_eq!(done.code, 2, "{args:?}\n{}{}", done.stdout, done.stderr);
+            let printed = format!("{}{}", done.stdout, done.stderr);
+            assert!(printed.contains(told), "{args:?}\n{printed}");
+            assert!(!printed.contains("Zx9") && !printed.contains("PRIVATE"), "{args:?}\n{printed}");
+        }
+    }
+}
+
 /// Why: the text of the lock replaced the content of the target of a planted link.
 #[test]
 fn a_lock_that_is_a_link_or_a_pipe_is_not_used() {

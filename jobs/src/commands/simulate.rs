@@ -1,5 +1,8 @@
 //! `boxseat simulate`: runs the simulated Box until Ctrl-C.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use boxseat_simulator::{App, Config};
@@ -8,6 +11,7 @@ use crate::cli::{Global, SimulateArgs};
 use crate::clock::data_clock;
 use crate::error::CommandError;
 use crate::printer::Printer;
+use crate::toml_file::explain;
 
 pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer) -> Result<u8, CommandError> {
     let scenario = match &args.scenario {
@@ -16,9 +20,8 @@ pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer)
             let text = std::fs::read_to_string(path).map_err(|e| {
                 CommandError::usage(format!("cannot read the scenario {}", path.display())).because(e)
             })?;
-            toml::from_str(&text).map_err(|e| {
-                CommandError::usage(format!("the scenario {} is not valid", path.display())).because(e)
-            })?
+            toml::from_str(&text)
+                .map_err(|e| explain(&format!("the scenario {}", path.display()), &text, &e))?
         }
     };
     let config = Config {
@@ -73,7 +76,11 @@ fn client_credentials(config: &Config) -> String {
 fn jwt(config: &Config, directory: &Path) -> Result<String, CommandError> {
     let write = |name: &str, app: App| -> Result<PathBuf, CommandError> {
         let path = std::path::absolute(directory.join(name)).map_err(|e| cannot_write(directory, e))?;
-        std::fs::write(&path, config.jwt_config(app)).map_err(|e| cannot_write(&path, e))?;
+        // Like the real file, for the user alone: boxseat warns of another mode.
+        let mut file = OpenOptions::new();
+        let file = file.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(config.jwt_config(app).as_bytes()))
+            .map_err(|e| cannot_write(&path, e))?;
         Ok(path)
     };
     let reading = write("boxseat-jwt-config.json", App::Reading)?;

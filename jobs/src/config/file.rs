@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::variable;
 use crate::error::CommandError;
 use crate::evidence::Headings;
-use crate::toml_file::{Date, explain};
+use crate::toml_file::{Date, explain, explain_environment};
 
 /// The keys of the file. `boxseat.example.toml` has their units, defaults and reasons; a test compares it with these types.
 #[derive(Debug, Default, Deserialize)]
@@ -224,9 +224,7 @@ impl<'de> Deserialize<'de> for Moment {
         };
         let date = || text.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN).and_utc());
         text.parse().or_else(|_| date()).map(Moment).map_err(|_| {
-            serde::de::Error::custom(format!(
-                "{text:?} is neither a date nor a time such as 2026-03-31T12:00:00Z"
-            ))
+            serde::de::Error::custom("it is neither a date nor a time such as 2026-03-31T12:00:00Z")
         })
     }
 }
@@ -300,10 +298,9 @@ pub(super) fn parse(
     text: &str,
     overrides: Vec<(String, String, String)>,
 ) -> Result<File, CommandError> {
-    let broken = |e: toml::de::Error| CommandError::usage(format!("{name} is not valid")).because(e);
-    let mut whole: Table = text.parse().map_err(broken)?;
+    let mut whole: Table = text.parse().map_err(|e| explain(name, text, &e))?;
     // The file is parsed without the environment first, so that an error shows the line.
-    let file: File = toml::from_str(text).map_err(|e| explain(name, e))?;
+    let file: File = toml::from_str(text).map_err(|e| explain(name, text, &e))?;
     if overrides.is_empty() {
         return Ok(file);
     }
@@ -313,7 +310,7 @@ pub(super) fn parse(
             section.insert(key, scalar(&value));
         }
     }
-    whole.try_into().map_err(|e| explain("BOXSEAT_* in the environment", e))
+    whole.try_into().map_err(explain_environment)
 }
 
 /// A TOML value (`12`, `true`, `["a"]`), or text if it is not one.

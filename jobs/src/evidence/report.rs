@@ -87,7 +87,8 @@ impl Report {
         now: DateTime<Utc>,
     ) -> Result<Self, CommandError> {
         let is_heading = |row: &[String]| Columns::find(row, headings, zone).is_some();
-        let sheet = Sheet::read(bytes, Accepts::Report, is_heading).map_err(|e| unreadable(path, e))?;
+        let sheet =
+            Sheet::read(bytes, Accepts::Report, is_heading).map_err(|e| unreadable(path, e, headings))?;
         let columns = Columns::find(&sheet.heading, headings, zone).expect("the sheet has found the heading");
         let (mut order, mut read, mut rejected, mut outsiders) =
             (Order::default(), Vec::new(), Vec::new(), 0);
@@ -187,18 +188,23 @@ pub(crate) fn shown(path: &Path) -> String {
     visible_line(&path.display().to_string())
 }
 
-fn unreadable(path: &Path, reason: Unreadable) -> CommandError {
+fn unreadable(path: &Path, reason: Unreadable, headings: &Headings) -> CommandError {
     match reason {
-        Unreadable::NoHeading(found) => CommandError::usage(format!(
-            "{} is neither a User Details nor a User Engagement report",
-            shown(path)
-        ))
-        .hint(format!(
-            "it needs a column for the user (User ID or Email) and one for the use (Last Login or Last Activity); it has: {}; [imports.columns] maps translated headings",
-            excerpt(&found.join(", "))
-        )),
-        reason => CommandError::usage(format!("{} cannot be read as CSV: {reason}", shown(path)))
-            .hint("import the unpacked CSV file of the console; from a spreadsheet, save it as \"CSV UTF-8\""),
+        Unreadable::NoHeading(found) => {
+            // The first line of a file without any of these columns is not shown: the file may be any file, such as one with a secret.
+            let has = if headings.knows_any(&found) {
+                format!("; it has: {}", excerpt(&found.join(", ")))
+            } else {
+                String::new()
+            };
+            CommandError::usage(format!("{} is neither a User Details nor a User Engagement report", shown(path)))
+                .hint(format!(
+                    "it needs a column for the user (User ID or Email) and one for the use (Last Login or Last Activity){has}; [imports.columns] maps translated headings"
+                ))
+        }
+        reason => CommandError::usage(format!("{} cannot be read as CSV: {reason}", shown(path))).hint(
+            "import the unpacked CSV file of the console; from a spreadsheet, save it as \"CSV UTF-8\"",
+        ),
     }
 }
 
@@ -269,6 +275,18 @@ mod tests {
             )
             .is_err()
         );
+    }
+
+    /// Why: `import` showed the first line of any file that boxseat could read.
+    #[test]
+    fn heading_is_shown_only_if_it_has_a_known_column() {
+        let hint = |text: &str| read(text, None).expect_err(text).hints()[0].clone();
+        for text in
+            ["Zx9Secret\n", "Zx9,Zx9\n1,2\n", "-----BEGIN PRIVATE KEY-----\nZx9\n", "{\"Zx9\": \"Zx9\"}\n"]
+        {
+            assert!(!hint(text).contains("Zx9") && !hint(text).contains("it has"), "{}", hint(text));
+        }
+        assert!(hint("Email,Dernière connexion\na@x,1\n").contains("; it has: Email, Dernière connexion; "));
     }
 
     #[test]

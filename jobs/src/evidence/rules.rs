@@ -198,6 +198,11 @@ impl Headings {
         Ok(())
     }
 
+    /// Whether a row has the heading of any column.
+    pub(super) fn knows_any(&self, row: &[String]) -> bool {
+        self.all().iter().any(|(column, ..)| !self.places(*column, row).is_empty())
+    }
+
     /// The positions of a column in a heading row, the best match first.
     pub(super) fn places(&self, column: Column, heading: &[String]) -> Vec<usize> {
         let configured = self.all().into_iter().find(|(known, ..)| *known == column);

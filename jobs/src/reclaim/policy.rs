@@ -228,7 +228,7 @@ impl Policy {
     /// # Errors
     /// As [`Policy::load`].
     pub(crate) fn parse(name: &str, text: &str, directory: &Path) -> Result<Self, CommandError> {
-        let file: File = toml::from_str(text).map_err(|e| explain(name, e))?;
+        let file: File = toml::from_str(text).map_err(|e| explain(name, text, &e))?;
         Self::check(&file, directory).map_err(|wrong| {
             let line = policy_file::line_of(text, wrong.section, wrong.key);
             let place = line.map_or_else(|| name.to_owned(), |line| format!("{name}, line {line}"));

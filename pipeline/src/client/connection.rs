@@ -6,7 +6,7 @@
 use std::error::Error as StdError;
 
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use url::Url;
 
 use super::transport::chain;
@@ -23,7 +23,7 @@ impl Authorities {
     pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
         let certificates = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| format!("the PEM text cannot be read: {e}"))?;
+            .map_err(|e| format!("the PEM text cannot be read: {}", pem_fault(&e)))?;
         if certificates.is_empty() {
             return Err("it contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)".to_owned());
         }
@@ -37,6 +37,16 @@ impl Authorities {
     /// The certificates in reqwest's type.
     pub(super) fn certificates(&self) -> reqwest::Result<Vec<reqwest::Certificate>> {
         self.0.iter().map(|der| reqwest::Certificate::from_der(der)).collect()
+    }
+}
+
+/// Why a PEM text cannot be read. The text of the library has lines of the file, and another file may have a secret in them.
+fn pem_fault(error: &PemError) -> &'static str {
+    match error {
+        PemError::MissingSectionEnd { .. } => "a section has no end (-----END …-----)",
+        PemError::IllegalSectionStart { .. } => "the first line of a section is not valid",
+        PemError::Base64Decode(_) => "a section is not valid base64",
+        _ => "it is not valid PEM",
     }
 }
 
@@ -136,7 +146,16 @@ mod tests {
         }
         let not_one = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(Authorities::from_pem(not_one.as_bytes()).unwrap_err().contains("cannot be used"));
-        assert!(Authorities::from_pem(b"-----BEGIN CERTIFICATE-----\n!\n").is_err());
+        // Text of the file is not in the error, also not as a list of bytes: 90 is "Z".
+        for text in [
+            "-----BEGIN CERTIFICATE-----\n!\n",
+            "-----BEGIN ZZZ-----\nAAAA\n",
+            "-----BEGIN ZZZ\nAAAA\n",
+            "-----BEGIN CERTIFICATE-----\n!ZZZ\n-----END CERTIFICATE-----\n",
+        ] {
+            let error = Authorities::from_pem(text.as_bytes()).unwrap_err();
+            assert!(!error.contains("ZZ") && !error.contains("90"), "{text:?}: {error}");
+        }
     }
 
     /// Why: the error that an I/O error wraps is not among its causes, so an unknown authority counted as a network fault.
