@@ -16,13 +16,17 @@ use crate::error::CommandError;
 /// Exit 2 names the file and what it is.
 pub(crate) fn check_output(file: &Path, settings: &Settings) -> Result<(), CommandError> {
     check_file(file, &settings.store)?;
+    check_use(file, &settings.files_in_use())
+}
+
+/// Refuses a file in use, and a file in a directory in use. Links are resolved on both sides.
+fn check_use(file: &Path, in_use: &[(&'static str, PathBuf)]) -> Result<(), CommandError> {
     let in_full = resolved(file)?;
-    for (what, used) in settings.files_in_use() {
-        if resolved(&used).is_ok_and(|used| used == in_full) {
-            return Err(refused(file, &format!("is {what}, which is in use")));
-        }
+    let is_used = |used: &Path| resolved(used).is_ok_and(|used| in_full.starts_with(used));
+    match in_use.iter().find(|(_, used)| is_used(used)) {
+        Some((what, _)) => Err(refused(file, &format!("is {what}, which is in use"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Refuses a file that is not a regular file, or that is in the data of the store.
@@ -140,6 +144,38 @@ mod tests {
             [("reports", true), ("store/reports", true), ("store", false), ("alias", false), ("link", false)]
         {
             let found = check_directory(&root.join(path), &store);
+            assert_eq!(found.is_ok(), is_accepted, "{path}: {found:?}");
+        }
+    }
+
+    /// Why: a report replaced the file of the client secret, under its own name or through a link.
+    #[test]
+    fn results_do_not_replace_files_in_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::create_dir_all(root.join("credentials")).unwrap();
+        for name in ["secret", "credentials/boxseat-journal-key", "target", "other"] {
+            fs::write(root.join(name), "x").unwrap();
+        }
+        symlink(root.join("secret"), root.join("to-secret")).unwrap();
+        symlink(root.join("credentials"), root.join("to-credentials")).unwrap();
+        symlink(root.join("target"), root.join("credentials/boxseat-client-secret")).unwrap();
+        let in_use = ["to-secret", "credentials", "credentials/boxseat-client-secret", "absent.csv"]
+            .map(|name| ("a file with a secret", root.join(name)));
+        for (path, is_accepted) in [
+            ("secret", false),
+            ("to-secret", false),
+            ("credentials/boxseat-journal-key", false),
+            ("credentials/new", false),
+            ("to-credentials/boxseat-journal-key", false),
+            ("credentials/../secret", false),
+            ("target", false),
+            ("absent.csv", false),
+            ("other", true),
+            ("secret.csv", true),
+            ("credentials.csv", true),
+        ] {
+            let found = check_use(&root.join(path), &in_use);
             assert_eq!(found.is_ok(), is_accepted, "{path}: {found:?}");
         }
     }

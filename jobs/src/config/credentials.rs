@@ -5,7 +5,11 @@
 //! `BOXSEAT_CLIENT_SECRET`, and `boxseat-jwt-config` as the file that `BOXSEAT_JWT_CONFIG` would name. A variable outranks the file of
 //! the same name.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use boxseat_pipeline::client::{Credentials, JwtApplication, JwtConfigFault, KeyFault};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -37,6 +41,28 @@ const ACTING: Names = Names {
 
 const TOKEN: &str = "BOXSEAT_TOKEN";
 const ENTERPRISE_ID: &str = "BOXSEAT_ENTERPRISE_ID";
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// Every file that the environment names for credentials, and the directory of systemd with its files, each with its description.
+/// Unset variables add nothing, and neither does a directory that cannot be read.
+pub(super) fn files() -> Vec<(&'static str, PathBuf)> {
+    files_of(variable_os)
+}
+
+fn files_of(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
+    let path = |name: &str| variable(name).map(PathBuf::from);
+    let secrets = [TOKEN, READING.client_secret, ACTING.client_secret]
+        .into_iter()
+        .filter_map(|name| Some(("a file with a secret", path(&format!("{name}_FILE"))?)));
+    let configurations = [READING.jwt_config, ACTING.jwt_config]
+        .into_iter()
+        .filter_map(|name| Some(("a JWT configuration", path(name)?)));
+    let directory = path(CREDENTIALS_DIRECTORY);
+    let entries = directory.iter().filter_map(|path| std::fs::read_dir(path).ok()).flatten().flatten();
+    // The files, too: a link in the directory can lead to another place.
+    let loaded = entries.map(|entry| entry.path()).chain(directory.clone());
+    secrets.chain(configurations).chain(loaded.map(|path| ("a credential of systemd", path))).collect()
+}
 
 /// Whether any of the reading credentials is set.
 pub(crate) fn has_credentials() -> bool {
@@ -195,6 +221,7 @@ fn jwt(names: &Names) -> Result<Credentials, CommandError> {
         Some(path) => path,
         None => return Err(none_set()),
     };
+    warn_if_open(&path);
     let place = place(names.jwt_config);
     let bytes = std::fs::read(&path).map_err(|e| {
         CommandError::usage(format!("cannot read the JWT configuration {place}"))
@@ -289,7 +316,7 @@ fn place(name: &str) -> String {
 /// The file of `$CREDENTIALS_DIRECTORY` for a variable. systemd makes this directory for a service with `LoadCredential`
 /// (<https://systemd.io/CREDENTIALS/>).
 fn loaded(name: &str) -> Option<PathBuf> {
-    let directory = PathBuf::from(variable_os("CREDENTIALS_DIRECTORY")?);
+    let directory = PathBuf::from(variable_os(CREDENTIALS_DIRECTORY)?);
     let path = directory.join(name.to_ascii_lowercase().replace('_', "-"));
     // If it cannot be seen whether the file exists, reading it states the reason.
     path.try_exists().unwrap_or(true).then_some(path)
@@ -308,10 +335,33 @@ fn secret(name: &str) -> Result<Option<SecretString>, CommandError> {
 }
 
 fn content(path: &Path, place: &str) -> Result<SecretString, CommandError> {
+    warn_if_open(path);
     let bytes =
         std::fs::read(path).map_err(|e| CommandError::usage(format!("cannot read {place}")).because(e))?;
     let bytes = SecretSlice::from(bytes);
     clean(&format!("the content of {place},"), bytes.expose_secret()).map(SecretString::from)
+}
+
+/// Warns of a file with a secret that other users of this machine can use, once per file and process. systemd gives the files in its
+/// directory their permissions.
+fn warn_if_open(path: &Path) {
+    static WARNED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let directory = variable_os(CREDENTIALS_DIRECTORY).map(PathBuf::from);
+    let Some((file, mode)) = open_file(path, directory.as_deref()) else { return };
+    if WARNED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(file) {
+        let path = path.display();
+        tracing::warn!("{path} has a secret and is open to other users (mode {mode:04o}): chmod 600 {path}");
+    }
+}
+
+/// The file with links resolved and its mode, if it is open to others and not in the directory of systemd. A file that cannot be
+/// read is an error when it is read.
+fn open_file(path: &Path, credentials_directory: Option<&Path>) -> Option<(PathBuf, u32)> {
+    let file = path.canonicalize().ok()?;
+    let mode = std::fs::metadata(&file).ok()?.permissions().mode() & 0o7777;
+    let is_loaded = credentials_directory
+        .is_some_and(|directory| directory.canonicalize().is_ok_and(|directory| file.starts_with(directory)));
+    (mode & 0o077 != 0 && !is_loaded).then_some((file, mode))
 }
 
 /// A credential from a variable, or from the loaded file.
@@ -355,7 +405,56 @@ fn clean(place: &str, value: &[u8]) -> Result<String, CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    #[test]
+    fn files_of_credentials_are_all_that_the_environment_names() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["boxseat-journal-key", "boxseat-client-secret", "of-another-program"] {
+            std::fs::write(directory.path().join(name), "x").unwrap();
+        }
+        let found = files_of(|name| match name {
+            "CREDENTIALS_DIRECTORY" => Some(directory.path().into()),
+            name => Some(format!("/{name}").into()),
+        });
+        let mut found: Vec<_> = found.into_iter().map(|(_, path)| path).collect();
+        let mut wanted: Vec<PathBuf> = [
+            "BOXSEAT_TOKEN_FILE",
+            "BOXSEAT_CLIENT_SECRET_FILE",
+            "BOXSEAT_ACTIONS_CLIENT_SECRET_FILE",
+            "BOXSEAT_JWT_CONFIG",
+            "BOXSEAT_ACTIONS_JWT_CONFIG",
+        ]
+        .map(|name| Path::new("/").join(name))
+        .to_vec();
+        let loaded = ["boxseat-journal-key", "boxseat-client-secret", "of-another-program"];
+        wanted.extend(loaded.map(|name| directory.path().join(name)));
+        wanted.push(directory.path().to_owned());
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted);
+        assert!(files_of(|_| None).is_empty());
+    }
+
+    #[test]
+    fn file_that_others_can_use_is_open_except_in_the_directory_of_systemd() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("jwt.json"), directory.path().join("link"));
+        std::fs::write(&file, "x").unwrap();
+        symlink(&file, &link).unwrap();
+        for (mode, is_open) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true)] {
+            std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            let found = open_file(&file, None);
+            assert_eq!(found.is_some(), is_open, "{mode:o}");
+            // One file has one warning, whatever name it is read under.
+            assert_eq!(open_file(&link, None), found);
+            assert_eq!(open_file(&file, Some(directory.path())), None);
+        }
+        assert_eq!(open_file(&directory.path().join("missing"), None), None);
+    }
 
     #[test]
     fn blanks_and_line_ends_around_a_credential_are_trimmed() {

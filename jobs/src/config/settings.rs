@@ -16,7 +16,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::file::{self, File};
-use super::{check_path, licence, variable_os};
+use super::{check_path, credentials, licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
@@ -275,14 +275,14 @@ impl Settings {
         })
     }
 
-    /// Files that boxseat reads or appends to, each with its description.
+    /// Files that boxseat reads or appends to, each with its description. A directory means all that is in it.
     pub(crate) fn files_in_use(&self) -> Vec<(&'static str, PathBuf)> {
         // A policy that cannot be read adds no files.
         let policy = self.policy_file.as_deref().and_then(|path| Policy::load(path).ok());
         let of_policy = policy.iter().flat_map(Policy::files);
         let key = match &self.journal_key.private {
-            KeyFile::Named(path) => Some(path.clone()),
-            KeyFile::Credential(_) | KeyFile::InStore => None,
+            KeyFile::Named(path) | KeyFile::Credential(path) => Some(path.clone()),
+            KeyFile::InStore => None,
         };
         let own = [
             ("the configuration", self.config_file.clone()),
@@ -291,7 +291,8 @@ impl Settings {
             ("the witness", self.witness.clone()),
             ("the store's key", key),
         ];
-        own.into_iter().filter_map(|(what, file)| Some((what, file?))).chain(of_policy).collect()
+        let own = own.into_iter().filter_map(|(what, file)| Some((what, file?)));
+        own.chain(of_policy).chain(credentials::files()).collect()
     }
 
     /// `[reclaim] witness` of a store.
