@@ -1,7 +1,9 @@
 //! Credentials in the form in which editors, env files and secret stores write them.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use boxseat_simulator::Config;
@@ -71,6 +73,31 @@ fn a_credential_that_cannot_be_one_is_named_before_the_first_call() {
         command.env_remove("BOXSEAT_CLIENT_SECRET").env("BOXSEAT_CLIENT_SECRET_FILE", &file);
     });
     assert_eq!(world.simulator.counts().calls, 0);
+}
+
+/// Why: every user of the machine could read a secret, and no message said so.
+#[test]
+fn a_secret_that_others_can_read_is_named_once() {
+    let world = world();
+    let config = world.simulator.config();
+    let credentials = world.directory().join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    let warnings = |file: &str, mode: u32, name: &str, value: &str| {
+        let file = world.directory().join(file);
+        std::fs::write(&file, &config.client_secret).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let mut command = world.command(&["check"]);
+        command.env_remove("BOXSEAT_CLIENT_SECRET").env(name, world.directory().join(value));
+        let done = finish(command.output().unwrap());
+        assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+        assert!(!done.stderr.contains(&config.client_secret), "{}", done.stderr);
+        done.stderr.matches(&format!("chmod 600 {}", file.display())).count()
+    };
+    assert_eq!(warnings("secret", 0o600, "BOXSEAT_CLIENT_SECRET_FILE", "secret"), 0);
+    assert_eq!(warnings("secret", 0o640, "BOXSEAT_CLIENT_SECRET_FILE", "secret"), 1);
+    assert_eq!(warnings("secret", 0o644, "BOXSEAT_CLIENT_SECRET_FILE", "secret"), 1);
+    let loaded = "credentials/boxseat-client-secret";
+    assert_eq!(warnings(loaded, 0o444, "CREDENTIALS_DIRECTORY", "credentials"), 0);
 }
 
 /// Why: a setting that was not UTF-8 was skipped without a message, and the default replaced it: api.box.com.
