@@ -1,6 +1,6 @@
 //! The seals of the lake's record and of its anchor, made with the store's key, which also seals the journal.
 //!
-//! A seal is an SSH signature with the namespace `boxseat-lake`, so a journal seal or a plan signature is not valid here. The signed
+//! A seal is an SSH signature with a namespace of its own ([`Sealed`]), so a journal seal or a plan signature is not valid here. The signed
 //! text contains the store's id, so a seal of another store with the same key is not valid either.
 
 use std::fmt;
@@ -14,8 +14,24 @@ use uuid::Uuid;
 use crate::error::CommandError;
 use crate::reclaim::journal::{JournalKey, ReclaimLock, StoreKey, anchored_key, store_key};
 
-/// The SSH signature namespace.
-const NAMESPACE: &str = "boxseat-lake";
+/// What a seal is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sealed {
+    /// A line of the lake's record, or its anchor.
+    Lake,
+    /// An erasure that is not finished.
+    Erasure,
+}
+
+impl Sealed {
+    /// The namespace of the SSH signature.
+    fn namespace(self) -> &'static str {
+        match self {
+            Self::Lake => "boxseat-lake",
+            Self::Erasure => "boxseat-erasure",
+        }
+    }
+}
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
 const END: &str = "-----END SSH SIGNATURE-----";
@@ -88,16 +104,24 @@ impl fmt::Debug for RecordSeals {
 #[error("{0}")]
 struct CannotSeal(String);
 
-impl Seals for RecordSeals {
-    fn seal(&self, text: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+impl RecordSeals {
+    /// Seals a text.
+    ///
+    /// # Errors
+    /// The key is missing, or cannot sign.
+    pub(crate) fn seal_as(&self, sealed: Sealed, text: &str) -> Result<String, SealError> {
         let key = self.take_up(None).map_err(|e| CannotSeal(e.lines().join(": ")))?;
-        let seal = key.sign(NAMESPACE, HashAlg::Sha512, &self.message(text))?;
+        let seal = key.sign(sealed.namespace(), HashAlg::Sha512, &self.message(text))?;
         // Stored as one line. `verify` adds the armour again.
         let armoured = seal.to_pem(LineEnding::LF)?;
         Ok(armoured.lines().filter(|line| !line.starts_with("-----")).collect())
     }
 
-    fn verify(&self, text: &str, seal: &str) -> Result<(), String> {
+    /// Checks a seal. The error continues a sentence about the text.
+    ///
+    /// # Errors
+    /// The seal is missing, or is not valid for this text, store and key.
+    pub(crate) fn verify_as(&self, sealed: Sealed, text: &str, seal: &str) -> Result<(), String> {
         if seal.is_empty() {
             return Err("has no seal: boxseat did not write it".to_owned());
         }
@@ -106,7 +130,7 @@ impl Seals for RecordSeals {
             seal.as_bytes().chunks(70).filter_map(|line| std::str::from_utf8(line).ok()).collect();
         let armoured = format!("{BEGIN}\n{}\n{END}\n", lines.join("\n"));
         let is_valid = SshSig::from_pem(armoured)
-            .is_ok_and(|seal| key.verify(NAMESPACE, &self.message(text), &seal).is_ok());
+            .is_ok_and(|seal| key.verify(sealed.namespace(), &self.message(text), &seal).is_ok());
         if is_valid {
             Ok(())
         } else {
@@ -116,6 +140,18 @@ impl Seals for RecordSeals {
             };
             Err(format!("has no valid seal: boxseat did not write it with the key that {named_by} names"))
         }
+    }
+}
+
+type SealError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Seals for RecordSeals {
+    fn seal(&self, text: &str) -> Result<String, SealError> {
+        self.seal_as(Sealed::Lake, text)
+    }
+
+    fn verify(&self, text: &str, seal: &str) -> Result<(), String> {
+        self.verify_as(Sealed::Lake, text, seal)
     }
 }
 

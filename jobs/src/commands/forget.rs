@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use boxseat_pipeline::client::BoxReader;
 use boxseat_pipeline::normalise::departure;
+use boxseat_schemas::reclaim::{Entry, Record};
 use boxseat_schemas::run::{SyncRun, latest_night};
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::USERS;
@@ -19,7 +20,7 @@ use crate::clock::data_clock;
 use crate::config::{Settings, credentials, has_credentials};
 use crate::error::CommandError;
 use crate::forget::{
-    Erased, ErasureRecord, Identity, Pending, erase, finish, identity_of, ids_of, records, refuse_others,
+    Erased, ErasureRecord, Identity, Pending, check, erase, finish, identity_of, ids_of, records,
 };
 use crate::printer::Printer;
 use crate::reclaim::Journal;
@@ -37,11 +38,12 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     let pinned = &settings.journal_key;
     let journal = Journal::open(store.root(), store.id(), pinned, ReclaimLock::take(store.root())?)?;
     refuse_files_of_a_repair(&store)?;
-    let key = if args.yes {
-        ErasureKey::open_or_create(store.root())?
+    let stored_key = if args.yes {
+        Some(ErasureKey::open_or_create(store.root())?)
     } else {
-        ErasureKey::open(store.root())?.unwrap_or_else(ErasureKey::random)
+        ErasureKey::open(store.root())?
     };
+    let key = stored_key.unwrap_or_else(ErasureKey::random);
     let now = data_clock(settings.rehearsed_now)();
     let runs = store.lake().sync_runs()?;
     if let Some(open) = open_runs(&store, &runs)?.first() {
@@ -56,14 +58,9 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
         CommandError::refused("no run is complete yet, so it is not known whether Box lists the user")
             .hint("run `boxseat sync`")
     })?;
-    let pending = match Pending::read(store.root(), &key)? {
-        Some(pending) => {
-            let pending = continued(pending, &args.user)?;
-            let pseudonym = key.pseudonym(&pending.identity.user_id);
-            refuse_others(store.lake(), &pending.identity, &pseudonym, latest.run_number)?;
-            pending
-        }
-        None => match begin(&store, &key, &args.user, latest, now)? {
+    let pending = match Pending::read(store.root(), store.seals())? {
+        Some(pending) => continued(&store, &journal, &key, pending, &args.user)?,
+        None => match begin(&store, &journal, &key, &args.user, now)? {
             Some(pending) => pending,
             None => {
                 printer.note(format!("User {} was erased before. Nothing is left to erase.", args.user));
@@ -77,11 +74,12 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     if !args.yes {
         show(printer, identity)?;
         printer.note("Nothing was erased. With --yes the rows, pages and entries of this user are rewritten, and older versions of them are removed. This cannot be undone.");
-        note_unreachable(printer, &store, &settings, identity, &[]);
+        note_unreachable(printer, &store, &settings, identity, &Erased::default());
         return Ok(0);
     }
-    pending.write(store.root(), &key)?;
-    let erased = tokio::task::block_in_place(|| erase(&store, &settings, &key, &pending, journal))?;
+    let kept = tokio::task::block_in_place(|| check(&store, identity, &journal))?;
+    pending.write(store.root(), store.seals())?;
+    let erased = tokio::task::block_in_place(|| erase(&store, &settings, &key, &pending, journal, kept))?;
     let record = ErasureRecord {
         pseudonym: identity.pseudonym.clone(),
         begun_at: pending.begun_at,
@@ -91,7 +89,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     };
     report(printer, &erased, &record)?;
     finish(store.root(), &key, record)?;
-    note_unreachable(printer, &store, &settings, identity, &erased.not_ours);
+    note_unreachable(printer, &store, &settings, identity, &erased);
     Ok(0)
 }
 
@@ -108,29 +106,45 @@ fn refuse_files_of_a_repair(store: &Store) -> Result<(), CommandError> {
     }
 }
 
-/// Continues an interrupted erasure. Another erasure cannot begin before it is finished.
-fn continued(pending: Pending, user: &str) -> Result<Pending, CommandError> {
+/// Continues an interrupted erasure. Another erasure cannot begin before it is finished. The identity is collected again: an address may
+/// have become the address of another user since.
+fn continued(
+    store: &Store,
+    journal: &Journal,
+    key: &ErasureKey,
+    pending: Pending,
+    user: &str,
+) -> Result<Pending, CommandError> {
     let identity = &pending.identity;
     let wanted = user.to_lowercase();
     let is_same = identity.user_id == user
         || identity.addresses.iter().chain(&identity.reused).any(|address| *address == wanted);
-    if is_same {
-        tracing::info!(user = identity.user_id, "continuing the erasure that was interrupted");
-        return Ok(pending);
+    if !is_same {
+        return Err(CommandError::refused(format!("the erasure of user {} is unfinished", identity.user_id))
+            .hint(format!("finish it first: boxseat forget {} --yes", identity.user_id)));
     }
-    Err(CommandError::refused(format!("the erasure of user {} is unfinished", identity.user_id))
-        .hint(format!("finish it first: boxseat forget {} --yes", identity.user_id)))
+    let pseudonym = key.pseudonym(&identity.user_id);
+    if identity.pseudonym != pseudonym {
+        return Err(CommandError::refused(format!(
+            "the erasure of user {} began with another state/erasure/key",
+            identity.user_id
+        ))
+        .hint("restore that file from a backup, and run the command again"));
+    }
+    tracing::info!(user = identity.user_id, "continuing the erasure that was interrupted");
+    let identity = identity_of(store, journal, &identity.user_id, pseudonym, Some(identity))?;
+    Ok(Pending { identity, ..pending })
 }
 
 /// Finds the user to erase; `None` for a user who was erased before.
 fn begin(
     store: &Store,
+    journal: &Journal,
     key: &ErasureKey,
     user: &str,
-    latest: &SyncRun,
     now: DateTime<Utc>,
 ) -> Result<Option<Pending>, CommandError> {
-    let ids = ids_of(store.lake(), user)?;
+    let ids = ids_of(store, journal, user)?;
     let user_id = match ids.len() {
         1 => ids.into_iter().next().unwrap_or_default(),
         0 => {
@@ -138,8 +152,16 @@ fn begin(
             if records(store.root(), key)?.iter().any(|record| record.pseudonym == pseudonym) {
                 return Ok(None);
             }
-            return Err(CommandError::usage(format!("no run has a user {user}"))
-                .hint("name the user by Box id, or by any login or alias that the store has"));
+            // An erasure that was given up after the journal: the published file may still name the user.
+            let is_begun = |entry: &Entry| match &entry.record {
+                Record::UserErased { pseudonym: of, .. } => *of == pseudonym,
+                _ => false,
+            };
+            if !journal.entries().iter().any(is_begun) {
+                return Err(CommandError::usage(format!("no run has a user {user}"))
+                    .hint("name the user by Box id, or by any login or alias that the store has"));
+            }
+            user.to_owned()
         }
         _ => {
             let ids: Vec<String> = ids.into_iter().collect();
@@ -148,7 +170,7 @@ fn begin(
         }
     };
     let pseudonym = key.pseudonym(&user_id);
-    let identity = identity_of(store.lake(), &user_id, pseudonym, latest.run_number)?;
+    let identity = identity_of(store, journal, &user_id, pseudonym, None)?;
     Ok(Some(Pending { identity, begun_at: now, by: operator() }))
 }
 
@@ -270,7 +292,7 @@ fn note_unreachable(
     store: &Store,
     settings: &Settings,
     identity: &Identity,
-    not_ours: &[String],
+    erased: &Erased,
 ) {
     printer.note("boxseat cannot change these, and they may still name the user:");
     printer.note("- backups and file system snapshots of the store, and deleted blocks of the disk");
@@ -286,7 +308,12 @@ fn note_unreachable(
     {
         printer.note(format!("- {} names the user", path.display()));
     }
-    for path in not_ours {
+    for text in &erased.kept {
+        printer.note(format!(
+            "- {text} stays in fields that are not of this user: of an operator, of a group or of another record"
+        ));
+    }
+    for path in &erased.not_ours {
         printer.note(format!("- {path} names the user; boxseat did not write it"));
     }
     let records = store.root().join("state/erasure/records.jsonl");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::reclaim::{Entry, Plan, Record};
 use boxseat_storage::digest::sha256_hex;
 
 use super::eraser::Eraser;
@@ -12,6 +12,53 @@ use crate::reclaim::Journal;
 use crate::reclaim::journal::{ErasureKey, JournalKey};
 use crate::reclaim::plans::PlanTexts;
 use crate::store::Store;
+
+/// Checks that every entry and plan can be read back without the user. Returns the texts after the erasure.
+///
+/// # Errors
+/// Exit 3 for a plan that names the user and cannot be read, or was edited.
+pub(super) fn check(
+    store: &Store,
+    journal: &Journal,
+    eraser: &Eraser<'_>,
+    mut look: impl FnMut(&str),
+) -> Result<(), CommandError> {
+    for entry in journal.entries() {
+        let new = eraser.entry(entry);
+        let text = serde_json::to_string(new.as_ref().unwrap_or(entry)).expect("an entry is plain data");
+        if new.is_some_and(|new| serde_json::from_str::<Entry>(&text).ok() != Some(new)) {
+            return Err(CommandError::refused(format!(
+                "entry {} of the journal cannot be read without the user",
+                entry.sequence
+            ))
+            .hint("nothing was changed; please report this"));
+        }
+        look(&text);
+    }
+    let plans = erased_plans(store, journal, eraser)?;
+    plans.iter().for_each(|(_, text)| look(text));
+    Ok(())
+}
+
+/// The plans, those that name the user without the user.
+fn erased_plans(store: &Store, journal: &Journal, eraser: &Eraser<'_>) -> Result<PlanTexts, CommandError> {
+    let mut plans = PlanTexts::read(store.root())?;
+    for (plan_id, text) in plans.iter() {
+        let e = match serde_json::from_str::<Plan>(text) {
+            Err(e) if eraser.is_named_in_json(text) => e,
+            _ => continue,
+        };
+        return Err(CommandError::refused(format!("plan {plan_id} names the user and cannot be read"))
+            .because(e)
+            .hint("restore the file from a backup, or remove it; then run the command again"));
+    }
+    plans.change(|text| {
+        let plan = eraser.plan(&serde_json::from_str(text).ok()?)?;
+        Some(serde_json::to_string_pretty(&plan).expect("a plan is plain data") + "\n")
+    });
+    plans.refuse_edited(journal.past())?;
+    Ok(plans)
+}
 
 /// Returns the numbers of changed entries and plans.
 ///
@@ -25,13 +72,8 @@ pub(super) fn erase(
     journal: Journal,
     eraser: &Eraser<'_>,
 ) -> Result<(u64, u64), CommandError> {
-    if journal.sequence() == 0 {
-        return Ok((0, 0));
-    }
-    let (mut journal, entries) = journal.erase(store.id(), journal_key, key, &|text| eraser.json(text))?;
-    let mut plans = PlanTexts::read(store.root())?;
-    plans.change(|text| eraser.document(text));
-    plans.refuse_edited(journal.past())?;
+    let (mut journal, entries) = journal.erase(store.id(), journal_key, key, &|entry| eraser.entry(entry))?;
+    let plans = erased_plans(store, &journal, eraser)?;
     let plan_digests: BTreeMap<String, String> =
         plans.changed().map(|(plan_id, text)| (plan_id.to_owned(), sha256_hex(text.as_bytes()))).collect();
     let is_recorded = journal.entries().iter().any(|entry| match &entry.record {

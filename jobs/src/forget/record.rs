@@ -1,7 +1,8 @@
 //! The records of erasures: `state/erasure/records.jsonl`, one line per erased user, without the user's data.
 //!
-//! Each line has a keyed hash of itself and of the line before it, so a changed, added or removed line is detected. During an erasure,
-//! `state/erasure/pending.json` has the identity of the user; it is removed last.
+//! Each line has a keyed hash of itself and of the line before it, so a changed or added line is detected. The sealed journal has an entry
+//! of every erasure, so a removed line is detected, too. During an erasure, `state/erasure/pending.json` has the identity of the user. It
+//! is sealed with the store's key, because its content decides which rows are rewritten. It is removed last.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::identity::Identity;
 use crate::error::CommandError;
 use crate::reclaim::journal::{ErasureKey, erasure_directory};
+use crate::record_seals::{RecordSeals, Sealed};
 
 /// An erasure that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +25,17 @@ pub(crate) struct Pending {
     pub(crate) by: Operator,
 }
 
-/// `pending.json`. It has a keyed hash, because its content decides which rows are rewritten.
+/// `pending.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PendingFile {
     pending: Pending,
-    mac: String,
+    /// By the store's key. Empty in files of earlier versions.
+    #[serde(default)]
+    seal: String,
+    /// A keyed hash in files of earlier versions.
+    #[serde(default, rename = "mac", skip_serializing)]
+    _mac: Option<String>,
 }
 
 /// A complete erasure.
@@ -52,32 +59,45 @@ struct Line {
 }
 
 impl Pending {
-    pub(crate) fn read(root: &Path, key: &ErasureKey) -> Result<Option<Self>, CommandError> {
+    /// Reads the erasure that was interrupted.
+    ///
+    /// # Errors
+    /// Exit 3 for a file without a seal of the store's key.
+    pub(crate) fn read(root: &Path, seals: &RecordSeals) -> Result<Option<Self>, CommandError> {
         let path = pending_file(root);
         let text = match durable::read_regular_file(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
         };
-        let hint = "an erasure is unfinished: remove this file and run `boxseat forget` again with the user's Box id";
-        let damaged =
-            |e| CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(hint);
-        let file: PendingFile = serde_json::from_slice(&text).map_err(damaged)?;
-        if file.mac != file.pending.mac(key) {
-            let what = format!("{} was not written with this store's key", path.display());
-            return Err(CommandError::refused(what).hint(hint));
-        }
+        let refused = |why: &str| {
+            CommandError::refused(format!("{} {why}", path.display())).hint(
+                "an earlier version or another program wrote this file: remove it, and run `boxseat forget` again with the \
+                    user's Box id, which finds what is left of the user",
+            )
+        };
+        let file: PendingFile =
+            serde_json::from_slice(&text).map_err(|e| refused("is damaged").because(e))?;
+        seals.verify_as(Sealed::Erasure, &file.pending.text(), &file.seal).map_err(|why| refused(&why))?;
         Ok(Some(file.pending))
     }
 
-    fn mac(&self, key: &ErasureKey) -> String {
-        key.mac("pending", &serde_json::to_vec(self).expect("plain data"))
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("plain data")
     }
 
-    pub(crate) fn write(&self, root: &Path, key: &ErasureKey) -> Result<(), CommandError> {
+    /// Stores the erasure, so that the same command can continue it.
+    ///
+    /// # Errors
+    /// The key cannot sign; the disk's.
+    pub(crate) fn write(&self, root: &Path, seals: &RecordSeals) -> Result<(), CommandError> {
         durable::create_directory(&erasure_directory(root), &Access::from(0o600))?;
-        let file = PendingFile { pending: self.clone(), mac: self.mac(key) };
+        let path = pending_file(root);
+        let seal = seals.seal_as(Sealed::Erasure, &self.text()).map_err(|e| {
+            CommandError::failed(format!("{} cannot be sealed", path.display()), std::io::Error::other(e))
+        })?;
+        let file = PendingFile { pending: self.clone(), seal, _mac: None };
         let text = serde_json::to_vec_pretty(&file).expect("plain data");
-        Ok(durable::write_file(&pending_file(root), &text, &Access::from(0o600))?)
+        Ok(durable::write_file(&path, &text, &Access::from(0o600))?)
     }
 }
 
@@ -140,24 +160,42 @@ pub(super) fn pending_file(root: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use uuid::Uuid;
 
-    /// Why: a file that another program wrote made the next erasure rewrite another user.
-    #[test]
-    fn unfinished_erasure_counts_only_with_the_key_of_the_store() {
-        let temp = tempfile::tempdir().unwrap();
-        let key = ErasureKey::open_or_create(temp.path()).unwrap();
+    use super::*;
+    use crate::reclaim::journal::JournalKey;
+
+    fn pending() -> Pending {
         let identity: Identity = serde_json::from_value(serde_json::json!({
             "user_id": "7", "pseudonym": "900", "addresses": ["a@x"], "reused": [], "names": ["A"],
         }))
         .unwrap();
         let by = Operator { os_user: "o".into(), host: "h".into() };
-        let pending = Pending { identity, begun_at: DateTime::UNIX_EPOCH, by };
-        pending.write(temp.path(), &key).unwrap();
-        assert_eq!(Pending::read(temp.path(), &key).unwrap(), Some(pending));
+        Pending { identity, begun_at: DateTime::UNIX_EPOCH, by }
+    }
+
+    /// Why: the erasure key is in the store. A file that was made with it let the next erasure rewrite another user.
+    #[test]
+    fn unfinished_erasure_counts_only_with_the_seal_of_the_store() {
+        let temp = tempfile::tempdir().unwrap();
+        let seals = RecordSeals::of(temp.path(), Uuid::from_u128(7), &JournalKey::default());
+        let pending = pending();
+        pending.write(temp.path(), &seals).unwrap();
+        assert_eq!(Pending::read(temp.path(), &seals).unwrap(), Some(pending.clone()));
         let path = pending_file(temp.path());
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, text.replace("a@x", "b@x")).unwrap();
-        assert!(Pending::read(temp.path(), &key).is_err_and(|e| e.exit_code() == 3));
+        let lake_seal = seals.seal_as(Sealed::Lake, &pending.text()).unwrap();
+        let with = |seal: &str| {
+            let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+            file["seal"] = seal.into();
+            file.to_string()
+        };
+        let mac = serde_json::json!({ "pending": pending, "mac": "0" }).to_string();
+        for other in [text.replace("a@x", "b@x"), with(""), with(&lake_seal), mac] {
+            std::fs::write(&path, other).unwrap();
+            let e = Pending::read(temp.path(), &seals).unwrap_err();
+            assert!(e.exit_code() == 3 && e.lines()[0].contains("pending.json"), "{:?}", e.lines());
+            assert!(e.hints()[0].contains("remove it"), "{:?}", e.hints());
+        }
     }
 }

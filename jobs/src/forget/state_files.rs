@@ -32,12 +32,7 @@ pub(super) fn erase(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandEr
         };
         if let Some(new) = eraser.document(&text) {
             let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            // The lake's record has the digest of a waiting import. Only a file with that digest is rewritten.
-            let noted = store.lake().noted_beside(&below);
-            if !noted.is_empty() && !noted.contains(&FileDigest::of(text.as_bytes())) {
-                return Err(CommandError::refused(format!("{below} has another content than boxseat wrote"))
-                    .hint("remove it, and import the report again"));
-            }
+            let noted = noted(store, &below, &text)?;
             let noted = (!noted.is_empty()).then(|| FileDigest::of(new.as_bytes()));
             if let Some(digest) = &noted {
                 store.lake().note_beside(&below, digest.clone())?;
@@ -50,6 +45,31 @@ pub(super) fn erase(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandEr
         }
     }
     Ok(changed)
+}
+
+/// Checks that the waiting imports that name the user are those that boxseat wrote.
+///
+/// # Errors
+/// Exit 3 for another one.
+pub(super) fn check(store: &Store, eraser: &Eraser<'_>) -> Result<(), CommandError> {
+    for below in store.imports_waiting()? {
+        let path = store.root().join(&below);
+        if is_named_in_file(&path, eraser)? {
+            let text = durable::read_regular_text(&path).map_err(cannot("read", &path))?;
+            noted(store, &below, &text)?;
+        }
+    }
+    Ok(())
+}
+
+/// The digests that the lake's record has of a file. Only a file with one of them is rewritten.
+fn noted(store: &Store, below: &str, text: &str) -> Result<Vec<FileDigest>, CommandError> {
+    let noted = store.lake().noted_beside(below);
+    if !noted.is_empty() && !noted.contains(&FileDigest::of(text.as_bytes())) {
+        return Err(CommandError::refused(format!("{below} has another content than boxseat wrote"))
+            .hint("remove it, and import the report again"));
+    }
+    Ok(noted)
 }
 
 /// The files below the store that name the user and that boxseat did not write.

@@ -235,7 +235,7 @@ impl Journal {
         store_id: Uuid,
         configured: &JournalKey,
         erasure_key: &ErasureKey,
-        change: &dyn Fn(&str) -> Option<String>,
+        change: &dyn Fn(&Entry) -> Option<Entry>,
     ) -> Result<(Self, u64), CommandError> {
         let Disk::Open { root, path, file, len, sha256, key, _lock: lock } = self.disk else {
             return Err(CommandError::refused("the journal was opened for reading alone"));
@@ -250,15 +250,12 @@ impl Journal {
                 .hint("restore it from a backup; `boxseat reclaim verify` checks it"));
         }
         let (mut new, mut changed) = (whole[..FILE_HEADER_LEN].to_vec(), 0);
-        for frame in file::frames(whole) {
-            let Some(text) = std::str::from_utf8(frame.text).ok().and_then(change) else {
+        for (frame, entry) in file::frames(whole).zip(&self.entries) {
+            let Some(mut entry) = change(entry) else {
                 new.extend(file::frame_of(frame.text, frame.seal));
                 continue;
             };
             changed += 1;
-            let mut entry: Entry = serde_json::from_str(&text).map_err(|e| {
-                CommandError::failed("an entry of the journal cannot be read without the user", e)
-            })?;
             let original_hash =
                 entry.erased.take().map_or_else(|| sha256_hex(frame.text), |earlier| earlier.original_hash);
             entry.salt = None;
