@@ -32,7 +32,10 @@ use crate::cli::{Global, VerifyArgs};
 use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
 use crate::error::{CommandError, FAILED, REFUSED, SEAL_HINT};
+use crate::forget::compare_records;
 use crate::printer::Printer;
+use crate::reclaim::Journal;
+use crate::reclaim::journal::Seals;
 use crate::reclaim_context::snapshot_rows;
 use crate::store::Store;
 use crate::sync::{LakeBase, known_events};
@@ -44,6 +47,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
     let _lock = Store::lock(store.root())?;
     store.refuse_foreign_lake()?;
     store.check_witness(&settings)?;
+    refuse_cut_records(&store, &settings)?;
     let mut findings = Findings::default();
     if args.deep {
         tokio::task::block_in_place(|| deep::compare(&store, &settings, &mut findings))?;
@@ -77,6 +81,14 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
         &[("night", json!(latest.snapshot_date)), ("trusted", json!(trusted)), ("verdict", json!(verdict))],
     )?;
     Ok(if trusted { 0 } else { FAILED })
+}
+
+/// Compares the records of erasures with the journal. `--deep` and `reclaim verify` report a journal that cannot be read.
+fn refuse_cut_records(store: &Store, settings: &Settings) -> Result<(), CommandError> {
+    match Journal::read(store.root(), store.id(), &settings.journal_key, Seals::Last) {
+        Ok(journal) => compare_records(store.root(), store.seals(), &journal),
+        Err(_) => Ok(()),
+    }
 }
 
 /// The counts of one table in `run_rows`.

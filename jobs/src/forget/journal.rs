@@ -82,7 +82,8 @@ pub(super) fn erase(
         }
         _ => false,
     });
-    if !is_recorded && (entries > 0 || !plan_digests.is_empty()) {
+    // Also if the journal does not name the user: the entry proves that the erasure has a record.
+    if !is_recorded {
         let (pseudonym, by) = (pending.identity.pseudonym.clone(), pending.by.clone());
         journal.append(pending.begun_at, Record::UserErased { pseudonym, by, plan_digests })?;
     }

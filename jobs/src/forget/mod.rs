@@ -29,7 +29,7 @@ use arrow::array::AsArray;
 
 use eraser::{About, Eraser};
 pub(crate) use identity::{Identity, identity_of, ids_of};
-pub(crate) use record::{ErasureRecord, Pending, finish, records};
+pub(crate) use record::{ErasureRecord, Pending, compare_records, finish, records};
 
 use crate::config::Settings;
 use crate::error::CommandError;

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use crate::error::CommandError;
+use crate::reclaim::Journal;
 use crate::reclaim::journal::{ErasureKey, erasure_directory};
 use crate::record_seals::{RecordSeals, Sealed};
 
@@ -109,6 +111,54 @@ pub(crate) fn records(root: &Path, key: &ErasureKey) -> Result<Vec<ErasureRecord
     Ok(lines(root, key)?.into_iter().map(|line| line.record).collect())
 }
 
+/// Compares the records with the erasures that the sealed journal has.
+///
+/// # Errors
+/// Exit 3 naming the file, if it has no record of an erasure, or another one.
+pub(crate) fn compare_records(
+    root: &Path,
+    seals: &RecordSeals,
+    journal: &Journal,
+) -> Result<(), CommandError> {
+    let erasures: Vec<_> = journal
+        .entries()
+        .iter()
+        .filter_map(|entry| match &entry.record {
+            Record::UserErased { pseudonym, by, .. } => Some((pseudonym, entry.at, by)),
+            _ => None,
+        })
+        .collect();
+    let file = records_file(root);
+    if erasures.is_empty() && !file.exists() {
+        return Ok(());
+    }
+    let key = ErasureKey::open(root)?.ok_or_else(|| {
+        CommandError::refused(format!("{} is missing", erasure_directory(root).join("key").display()))
+            .hint("restore the file from a backup: without it, the records of erasures cannot be checked")
+    })?;
+    let records = records(root, &key)?;
+    let pending = Pending::read(root, seals)?;
+    for (pseudonym, at, by) in erasures {
+        // A later erasure of the same user finished an earlier one that was given up.
+        let is_finished = |record: &ErasureRecord| {
+            record.pseudonym == *pseudonym
+                && (record.begun_at > at || (record.begun_at == at && record.by == *by))
+        };
+        let is_pending =
+            |pending: &Pending| pending.identity.pseudonym == *pseudonym && pending.begun_at >= at;
+        if !records.iter().any(is_finished) && !pending.as_ref().is_some_and(is_pending) {
+            return Err(CommandError::refused(format!(
+                "{} has no record of the erasure of user {pseudonym} that began {}, which the journal has",
+                file.display(),
+                at.format("%F %H:%M UTC")
+            ))
+            .hint("restore the file from a backup: it proves which users were erased and when")
+            .hint("if the erasure was interrupted and state/erasure/pending.json was removed: run `boxseat forget` again with the user's Box id"));
+        }
+    }
+    Ok(())
+}
+
 /// Adds the record of a finished erasure and removes `pending.json`. *Killed* between the two: the same command removes the file, and
 /// does not write the record again.
 pub(crate) fn finish(root: &Path, key: &ErasureKey, record: ErasureRecord) -> Result<(), CommandError> {
@@ -160,6 +210,9 @@ pub(super) fn pending_file(root: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::TimeDelta;
     use uuid::Uuid;
 
     use super::*;
@@ -197,5 +250,42 @@ mod tests {
             assert!(e.exit_code() == 3 && e.lines()[0].contains("pending.json"), "{:?}", e.lines());
             assert!(e.hints()[0].contains("remove it"), "{:?}", e.hints());
         }
+    }
+
+    /// Why: the file of the records could be emptied or cut, and no command noticed.
+    #[test]
+    fn a_record_that_was_removed_is_found_by_the_journal() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path();
+        let seals = RecordSeals::of(root, Uuid::from_u128(7), &JournalKey::default());
+        let mut journal = Journal::in_memory();
+        assert!(compare_records(root, &seals, &journal).is_ok(), "nothing was erased");
+        let key = ErasureKey::open_or_create(root).unwrap();
+        let Pending { by, .. } = pending();
+        for (day, pseudonym) in [(0, "900"), (1, "901")] {
+            let (begun_at, pseudonym) = (DateTime::UNIX_EPOCH + TimeDelta::days(day), pseudonym.to_owned());
+            let (by, plan_digests) = (by.clone(), BTreeMap::new());
+            let erased = Record::UserErased { pseudonym: pseudonym.clone(), by: by.clone(), plan_digests };
+            journal.append(begun_at, erased).unwrap();
+            let mut pending = pending();
+            pending.identity.pseudonym.clone_from(&pseudonym);
+            pending.begun_at = begun_at;
+            assert!(compare_records(root, &seals, &journal).is_err_and(|e| e.exit_code() == 3));
+            pending.write(root, &seals).unwrap();
+            assert!(compare_records(root, &seals, &journal).is_ok(), "it is unfinished");
+            let ground = "gone".to_owned();
+            finish(root, &key, ErasureRecord { pseudonym, begun_at, finished_at: begun_at, by, ground })
+                .unwrap();
+            assert!(compare_records(root, &seals, &journal).is_ok());
+        }
+        let text = std::fs::read_to_string(records_file(root)).unwrap();
+        let first = text.split_inclusive('\n').next().unwrap();
+        for other in ["", first, &text.replace("gone", "here"), &text[first.len()..]] {
+            std::fs::write(records_file(root), other).unwrap();
+            let e = compare_records(root, &seals, &journal).unwrap_err();
+            assert!(e.exit_code() == 3 && e.lines()[0].contains("records.jsonl"), "{:?}", e.lines());
+        }
+        std::fs::remove_file(records_file(root)).unwrap();
+        assert!(compare_records(root, &seals, &journal).is_err());
     }
 }

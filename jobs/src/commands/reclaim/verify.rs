@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
+use crate::forget::compare_records;
 use crate::printer::Printer;
 use crate::reclaim::journal::{ANCHOR_FILE, Seals};
 use crate::reclaim::{Journal, place};
@@ -27,6 +28,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     if journal.past().bound.is_some() {
         place::check(journal.past(), &context.place()?)?;
     }
+    compare_records(store.root(), store.seals(), &journal)?;
     let last = journal.entries().last();
     printer.facts(
         "verify",
