@@ -43,6 +43,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     } else {
         ErasureKey::open(store.root())?
     };
+    let has_key = stored_key.is_some();
     let key = stored_key.unwrap_or_else(ErasureKey::random);
     let now = data_clock(settings.rehearsed_now)();
     let runs = store.lake().sync_runs()?;
@@ -72,7 +73,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     let ground = evidence_of_departure(&store, &settings, identity, latest, now).await?;
     refuse_if_a_plan_needs(&store, &journal, identity)?;
     if !args.yes {
-        show(printer, identity)?;
+        show(printer, identity, has_key)?;
         printer.note("Nothing was erased. With --yes the rows, pages and entries of this user are rewritten, and older versions of them are removed. This cannot be undone.");
         note_unreachable(printer, &store, &settings, identity, &Erased::default());
         return Ok(0);
@@ -253,7 +254,8 @@ fn refuse_if_a_plan_needs(store: &Store, journal: &Journal, identity: &Identity)
     }
 }
 
-fn show(printer: &Printer, identity: &Identity) -> Result<(), CommandError> {
+/// The pseudonym is known only if the store has its key. The first erasure creates the key.
+fn show(printer: &Printer, identity: &Identity, has_key: bool) -> Result<(), CommandError> {
     let list = |texts: &std::collections::BTreeSet<String>| {
         json!(texts.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
     };
@@ -264,7 +266,7 @@ fn show(printer: &Printer, identity: &Identity) -> Result<(), CommandError> {
             ("addresses", list(&identity.addresses)),
             ("names", list(&identity.names)),
             ("addresses_of_other_users", list(&identity.reused)),
-            ("becomes", json!(identity.pseudonym)),
+            ("becomes", json!(has_key.then_some(&identity.pseudonym))),
         ],
     )
 }
