@@ -1,6 +1,7 @@
 //! `boxseat forget`: what is refused, and that no byte of the store identifies the user afterwards.
 
 use boxseat_simulator::{Act, Config, TrueUser};
+use serde_json::json;
 
 use crate::bytes::places_of;
 use crate::reclaim::intent::Intent;
@@ -75,6 +76,9 @@ fn a_user_is_erased_wherever_a_kill_interrupts() {
         "{}",
         shown.stderr
     );
+    // The store has no key yet, so the pseudonym is not known.
+    let becomes = shown.stdout.lines().find(|line| line.starts_with("becomes"));
+    assert!(becomes.is_some_and(|line| line.ends_with('-')), "{}", shown.stdout);
     assert_eq!(places(&world, &texts), found);
     for step in
         ["erasure begun", "erased a table", "erased lake", "erased spools", "erased journal", "erased file"]
@@ -136,8 +140,183 @@ fn a_user_is_erased_from_journal_plans_and_imports_and_the_chain_holds() {
     assert_eq!(stage.journal()[1].prev_hash, first, "the chain is the one that was written");
     stage.later(1);
     stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    records_are_compared_with_the_journal(&stage);
     // An entry that was not changed with this store's key is refused.
     std::fs::write(stage.world.store().join("state/erasure/key"), "0".repeat(64)).unwrap();
     let refused = stage.run(&["reclaim", "verify"]);
     assert!(refused.code == 3 && refused.stderr.contains("not by `boxseat forget`"), "{}", refused.stderr);
+}
+
+/// Why: the file of the records could be emptied, cut or edited, and no command noticed.
+fn records_are_compared_with_the_journal(stage: &Stage) {
+    let commands: [&[&str]; 3] = [&["reclaim", "verify"], &["verify"], &["verify", "--deep"]];
+    let file = stage.world.store().join("state/erasure/records.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for command in commands {
+        stage.expect(&[0], command);
+    }
+    for other in [String::new(), text[..text.len() / 2].to_owned(), text.replace("not in", "was in")] {
+        assert_ne!(other, text);
+        std::fs::write(&file, other).unwrap();
+        for command in commands {
+            let refused = stage.expect(&[3], command);
+            assert!(
+                refused.stderr.contains("records.jsonl") && refused.stderr.contains("restore the file"),
+                "{}",
+                refused.stderr
+            );
+        }
+    }
+    std::fs::remove_file(&file).unwrap();
+    stage.expect(&[3], &["reclaim", "verify"]);
+    std::fs::write(&file, text).unwrap();
+    stage.expect(&[0], &["reclaim", "verify"]);
+}
+
+/// Why: names are free text. A user named like the id of a colleague removed the colleague from the plan of both, a user named like an
+/// operator removed the operator, and a user named `done` made the lake unreadable.
+#[test]
+fn a_name_that_equals_other_data_of_the_store_changes_only_the_name() {
+    let mut stage = Stage::new(small(7), Intent::default());
+    let idle = stage.idle(91);
+    let (user_id, colleague) = (idle[0].clone(), idle[1].clone());
+    let rename = |stage: &mut Stage, name: &str| {
+        let act = Act::EditUser { user_id: user_id.clone(), body: json!({ "name": name }), announced: true };
+        stage.simulator().act(&act);
+        stage.later(1);
+    };
+    for name in [&colleague, "done", "2027", "LOGIN", "active"] {
+        rename(&mut stage, name);
+    }
+    let plan = stage.go().remove(0);
+    let by = stage.world.value("SELECT any_value(planned_by) FROM seat_actions");
+    let (os_user, host) = by.as_str().unwrap().split_once('@').unwrap();
+    for name in [os_user, host] {
+        rename(&mut stage, name);
+    }
+    let truth = stage.simulator().truth_without_events();
+    let login = truth.users.iter().find(|user| user.user_id == user_id).unwrap().login.clone().unwrap();
+    stage.simulator().act(&Act::DeleteUser { user_id: user_id.clone(), announced: true });
+    stage.later(1);
+    stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    stage.later(4);
+    stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    let others = format!("SELECT * FROM seat_actions WHERE user_id = '{colleague}' ORDER BY action_id");
+    let fields = "SELECT plan_id, action, stage, outcome, planned_by, approved_by, applied_by, prev_hash FROM seat_actions \
+        ORDER BY prev_hash, action";
+    let logins = "SELECT count(*) FROM login_events";
+    let read = |stage: &Stage| {
+        (stage.world.rows(&others), stage.world.rows(fields), stage.world.value(logins), counts(&stage.world))
+    };
+    let users_of = |stage: &Stage| {
+        let created = stage.journal().into_iter().map(|entry| serde_json::to_value(entry.record).unwrap());
+        created.filter(|record| record["record"] == "plan_created").collect::<Vec<_>>()
+    };
+    let (before, created) = (read(&stage), users_of(&stage));
+    stage.world.ok(&["forget", &user_id, "--yes"]);
+    assert_eq!(read(&stage), before);
+    let after = users_of(&stage);
+    for (before, after) in created.iter().zip(&after) {
+        assert_eq!(before["by"], after["by"]);
+        let has = |record: &serde_json::Value| {
+            record["user_ids"].as_array().unwrap().iter().any(|id| *id == json!(colleague))
+        };
+        assert_eq!(has(before), has(after), "{after}");
+    }
+    assert_eq!(places(&stage.world, &[user_id.clone(), login]), [""; 0]);
+    for command in [&["reclaim", "verify"] as &[&str], &["verify"], &["verify", "--deep"]] {
+        stage.expect(&[0], command);
+    }
+    let shown = stage.expect(&[0], &["reclaim", "undo", &plan, "--user", &colleague]);
+    assert!(shown.stdout.contains("be active again"), "{}", shown.stdout);
+}
+
+/// Why: the key of erasures is in the store. An unfinished erasure that another program wrote decided which rows were rewritten.
+#[test]
+fn an_unfinished_erasure_that_was_forged_is_refused() {
+    let world = World::new(Config { users: 40, groups: 4, seed: 78, ..Config::plain() });
+    world.ok(&["sync"]);
+    let (gone, _) = some_user(&world, |_| true);
+    let (user, texts) = some_user(&world, |user| user.user_id != gone.user_id);
+    for user_id in [&gone.user_id, &user.user_id] {
+        world.simulator.act(&Act::DeleteUser { user_id: user_id.clone(), announced: true });
+    }
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+    world.simulator.step_days(3);
+    world.ok(&["sync"]);
+    let died = world
+        .command(&["forget", &user.user_id, "--yes"])
+        .env("BOXSEAT_FAILPOINT", "erasure begun")
+        .output()
+        .unwrap();
+    assert!(died.status.code().is_none(), "the erasure never began");
+    let file = world.store().join("state/erasure/pending.json");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let forged = |field: &str, text: &str| {
+        let mut file: serde_json::Value = serde_json::from_str(&written).unwrap();
+        file["pending"]["identity"][field].as_array_mut().unwrap().push(json!(text));
+        file.to_string()
+    };
+    let gone_login = gone.login.clone().unwrap().to_lowercase();
+    let earlier = {
+        let mut file: serde_json::Value = serde_json::from_str(&written).unwrap();
+        let pending = file["pending"].take();
+        json!({ "pending": pending, "mac": "0".repeat(64) }).to_string()
+    };
+    let history =
+        format!("SELECT * FROM users_history WHERE user_id = '{}' ORDER BY version_no", gone.user_id);
+    let before = world.rows(&history);
+    for text in [forged("names", "done"), forged("addresses", &gone_login), earlier] {
+        std::fs::write(&file, text).unwrap();
+        let refused = world.run(&["forget", &user.user_id, "--yes"]);
+        assert!(
+            refused.code == 3
+                && refused.stderr.contains("pending.json")
+                && refused.stderr.contains("remove it"),
+            "{}",
+            refused.stderr
+        );
+    }
+    // The remedy: what is left of the user is found by the id.
+    std::fs::remove_file(&file).unwrap();
+    world.ok(&["forget", &user.user_id, "--yes"]);
+    assert_eq!(places(&world, &texts), [""; 0]);
+    assert_eq!(world.rows(&history), before);
+    world.ok(&["verify"]);
+}
+
+/// Why: an address passes from a user who is gone to another one. The rows of the first user are data of the first user.
+#[test]
+fn an_address_of_another_gone_user_stays_in_the_rows_of_that_user() {
+    let world = World::new(Config { users: 40, groups: 4, seed: 79, ..Config::plain() });
+    world.ok(&["sync"]);
+    let (first, _) = some_user(&world, |_| true);
+    let (user, _) = some_user(&world, |user| user.user_id != first.user_id);
+    let login = first.login.clone().unwrap();
+    world.simulator.act(&Act::DeleteUser { user_id: first.user_id.clone(), announced: true });
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+    let (user_id, to_user_id) = (first.user_id.clone(), user.user_id.clone());
+    world.simulator.act(&Act::ReassignLogin { user_id, to_user_id, announced: true });
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+    world.simulator.act(&Act::DeleteUser { user_id: user.user_id.clone(), announced: true });
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+    world.simulator.step_days(3);
+    world.ok(&["sync"]);
+    let of = |id: &str| {
+        format!(
+            "SELECT count(*) FROM users_history WHERE user_id = '{id}' AND lower(login) = lower('{login}')"
+        )
+    };
+    let before = world.value(&of(&first.user_id));
+    assert_ne!(before, json!(0));
+    assert_ne!(world.value(&of(&user.user_id)), json!(0));
+    world.ok(&["forget", &user.user_id, "--yes"]);
+    assert_eq!(world.value(&of(&first.user_id)), before);
+    let left = format!("SELECT count(*) FROM users_history WHERE lower(login) = lower('{login}')");
+    assert_eq!(world.value(&left), before, "the erased user's rows have no address");
+    world.ok(&["verify"]);
 }
