@@ -181,7 +181,11 @@ fn records_are_compared_with_the_journal(stage: &Stage) {
 #[test]
 fn a_name_that_equals_other_data_of_the_store_changes_only_the_name() {
     let mut stage = Stage::new(small(7), Intent::default());
-    let idle = stage.idle(91);
+    // The simulator makes the ids of aliases from the id of their user, and the search below would find it in them.
+    let with_alias = stage.world.rows("SELECT DISTINCT user_id FROM email_aliases");
+    let has_alias = |user_id: &String| with_alias.iter().any(|row| row["user_id"] == json!(user_id));
+    let mut idle = stage.idle(91);
+    idle.sort_by_key(has_alias);
     let (user_id, colleague) = (idle[0].clone(), idle[1].clone());
     let rename = |stage: &mut Stage, name: &str| {
         let act = Act::EditUser { user_id: user_id.clone(), body: json!({ "name": name }), announced: true };

@@ -133,7 +133,7 @@ fn translated_headings_are_mapped_by_the_configuration() {
     let report = format!("Correo;Último inicio\n{};2026-02-20\n", login.as_str().unwrap());
     let done = import(&world, "report.csv", report.as_bytes());
     assert_eq!(done.code, 2, "{}", done.stderr);
-    assert!(done.stderr.contains("[imports.columns]") && done.stderr.contains("Correo"), "{}", done.stderr);
+    assert!(done.stderr.contains("[imports.columns]"), "{}", done.stderr);
     let toml = world.directory().join("boxseat.toml");
     std::fs::write(
         &toml,

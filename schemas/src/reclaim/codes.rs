@@ -133,6 +133,7 @@ codes! {
         RefusedByBox = "refused_by_box", R16, OperatorLaterPlan, "Box refused within the last 30 days";
         NotPermitted = "not_permitted", R16, OperatorSamePlan, "the acting application lacks a right";
         RecentlyActive = "recently_active", R16, Passes, "Box says that the user was active or joined recently";
+        TooFewAccounts = "too_few_accounts", R16, OperatorSamePlan, "fewer than three other active accounts are left";
         NoRoom = "no_room", R16, OperatorSamePlan, "Box says that the receiver has no room";
         Stays = "stays", R18, OperatorLaterPlan, "undo does not change the account";
         LoginChanged = "login_changed", R18, OperatorLaterPlan, "the login is not the one that boxseat suspended";

@@ -80,6 +80,11 @@ impl Canaries {
         }
     }
 
+    /// Whether a deletion could be confirmed: an enterprise may have fewer active accounts.
+    pub(super) fn are_enough(&self) -> bool {
+        self.0.len() >= CANARIES
+    }
+
     async fn answer(&self, actor: &BoxActor, count: usize) -> Result<bool, CommandError> {
         if self.0.len() < count {
             return Ok(false);

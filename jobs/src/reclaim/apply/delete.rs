@@ -80,6 +80,10 @@ impl Run<'_> {
         if let Some(skip) = self.over_cap(&planned.user_id) {
             return self.skip(planned, skip).map(Some);
         }
+        if !self.canaries.are_enough() {
+            let detail = "a deletion counts as done only while three other active accounts answer, and there are fewer";
+            return self.skip(planned, Skip::for_now(ReasonCode::TooFewAccounts, detail)).map(Some);
+        }
         // The last check: content may have arrived since the second empty reading.
         self.count_content(&now.user).await?;
         if let Some(skip) = self.is_not_empty(planned) {

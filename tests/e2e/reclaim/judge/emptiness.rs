@@ -38,7 +38,7 @@ impl Judge<'_> {
             ours.after.as_ref().is_some_and(|after| (after.owned_items, after.owned_bytes) == (0, 0))
         };
         let begun = begun.or_else(|| self.our_suspension(&deed.user_id, deed.sequence).filter(had_nothing));
-        let since = begun.map(|deed| at(&deed.at)).or(self.leaver(deed).map(|leaver| leaver.at));
+        let since = begun.map(|deed| at(&deed.at)).or_else(|| self.left_at(deed));
         // The simulated time does not move while a command runs, and the command's clock does.
         let until = at(&deed.at) + TimeDelta::hours(1);
         self.require(deed, since.is_some(), "R15: deleted without a transfer");
@@ -59,6 +59,19 @@ impl Judge<'_> {
         let apart = last.zip(first).map_or(TimeDelta::zero(), |(last, first)| last - first);
         let is_proven = apart >= APART && trash == 0 || self.is_confirmed(deed, &readings);
         self.require(deed, is_proven, "R15: not seen empty twice, 20 hours apart");
+    }
+
+    /// The first offboarding of a leaver since the account was last active.
+    fn left_at(&self, deed: &Deed) -> Option<DateTime<Utc>> {
+        let leaver = self.leaver(deed)?;
+        let was_active = |other: &&Deed| {
+            other.user_id == deed.user_id
+                && other.sequence < deed.sequence
+                && other.after.as_ref().is_some_and(|after| after.status != "inactive")
+        };
+        let active_at = self.case.deeds.iter().rfind(was_active).map(|other| at(&other.at));
+        let of_user = self.case.leavers.iter().filter(|other| other.user_id == leaver.user_id);
+        of_user.map(|other| other.at).filter(|left_at| active_at.is_none_or(|at| *left_at >= at)).min()
     }
 
     /// The entries of the journal that had the intent to delete an account, newest first. A journal that was restored before it lacks
