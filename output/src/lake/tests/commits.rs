@@ -208,14 +208,14 @@ fn rows_of_another_run_are_refused() {
 }
 
 #[test]
-fn all_rows_remain_after_forty_commits_and_two_checkpoints() {
+fn all_rows_remain_after_forty_commits_and_four_checkpoints() {
     let (directory, lake) = lake();
     for number in 1..=41 {
         let id = format!("{number:02}");
         lake.commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, &[&id]))).unwrap();
     }
     let log = directory.path().join("lake/email_aliases/_delta_log");
-    assert_eq!(files(&log, ".checkpoint.parquet").len(), 2);
+    assert_eq!(files(&log, ".checkpoint.parquet").len(), 4);
     // The log before a checkpoint is not needed any more: neither for rows, nor for the commit rule, which a new process evaluates.
     for version in 0..40 {
         std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
