@@ -473,10 +473,13 @@ impl<'a> Judge<'a> {
             }
             let is_open =
                 self.last_change(&deed.user_id, u64::MAX).is_some_and(|last| last.sequence == deed.sequence);
-            // Box refuses to suspend an administrator.
+            // Box refuses to suspend an administrator, and may refuse other users for reasons of its own. Every start tries again.
             let is_there =
                 self.case.end.users.iter().any(|user| user.user_id == deed.user_id && user.role == "user");
-            self.require(deed, !is_open || !is_there, "R14: the account was left active");
+            let edits = self.ours().filter(|other| other.user_id == deed.user_id && other.verb == Verb::Edit);
+            let is_refused =
+                edits.last().is_some_and(|last| last.sequence > deed.sequence && !last.is_applied);
+            self.require(deed, !is_open || !is_there || is_refused, "R14: the account was left active");
         }
     }
 

@@ -54,11 +54,12 @@ const WORLDS: u64 = 1_000;
 /// deleted one second before sign-ins were covered for 48 hours (R11). 7,006,340 shows readings that a restored journal no longer has,
 /// and two a transfer from an active account: it was settled after the undo, and taken in after it, too (R18, R19). 8,003,695 and
 /// 8,011,908 show policies that act on a user whose offboarding was withdrawn or undone, 9,019,172 a leaver who
-/// was offboarded twice, and in 9,038,369 no three other accounts were left to confirm a deletion (R16).
-const ONCE_BROKEN: [u64; 24] = [
+/// was offboarded twice, and in 9,038,369 no three other accounts were left to confirm a deletion (R16). In
+/// 10,011,450 Box refuses to suspend an account after its window.
+const ONCE_BROKEN: [u64; 25] = [
     2_001_872, 6_905, 10_044, 10_807, 103_438, 205_010, 410_228, 630_308, 650_505, 1_001_978, 1_006_877,
     1_013_544, 3_000_382, 3_001_796, 5_002_904, 5_011_598, 6_003_149, 7_006_340, 7_015_020, 7_030_221,
-    8_003_695, 8_011_908, 9_019_172, 9_038_369,
+    8_003_695, 8_011_908, 9_019_172, 9_038_369, 10_011_450,
 ];
 /// Worlds that run at the same time on one thread: while one waits to repeat a call, the others continue.
 const AT_ONCE: usize = 4;
