@@ -26,8 +26,8 @@ const NOT_A_DATE: &str = "it is not a date such as 2026-03-31";
 
 /// The error of a file: its line, column and reason, and the key that is most similar to an unknown one.
 ///
-/// No text of the file is quoted, except a name that looks like a key: whoever may name a file for boxseat to read must not see the
-/// content of files that only boxseat may read, such as private keys.
+/// No text of the file is quoted, except a name that looks like a key: a person who may only name a file must not see the content of
+/// files that only boxseat may read, such as private keys.
 pub(crate) fn explain(name: &str, text: &str, error: &toml::de::Error) -> CommandError {
     let Reason { sentence, hint } = Reason::of(error.message());
     let place = error.span().map(|span| place(text, span.start));

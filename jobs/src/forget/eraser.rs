@@ -18,7 +18,7 @@ pub(crate) struct Eraser<'a> {
     pub(crate) identity: &'a Identity,
 }
 
-/// Whom a value is about.
+/// The user that a value is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum About {
     /// The user alone: addresses that another user had, too, are replaced.

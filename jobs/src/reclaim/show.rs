@@ -22,7 +22,7 @@ pub(crate) struct Standing<'a> {
     pub(crate) state: String,
     /// Its costs.
     pub(crate) totals: Totals,
-    /// What the plan did so far, one sentence by user id; users for whom it did nothing yet are absent.
+    /// What the plan did so far, one sentence by user id; users without an action are absent.
     pub(crate) results: BTreeMap<String, String>,
     /// The digest of its file.
     pub(crate) digest: &'a str,

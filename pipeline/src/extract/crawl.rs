@@ -507,7 +507,7 @@ impl Crawl {
         if self.users.ids.is_empty() {
             return Err(Refusal::EmptyList.into());
         }
-        // A plan may name only a user whom the caller may not read. If all users were requested and none was returned, a scope is missing.
+        // A plan may name only a user that the caller may not read. If all users were requested and none was returned, a scope is missing.
         for (endpoint, records) in self.records.iter().filter(|(_, records)| records.answered == 0) {
             let requested_all = match *endpoint {
                 ALIASES => self.aliases_of.is_none(),

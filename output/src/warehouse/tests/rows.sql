@@ -12,7 +12,7 @@ SELECT
     45 AS new_user_grace_days, 183 AS login_window_days, 'UTC' AS time_zone, 50000 AS monthly_calls_count,
     60 AS returned_grace_days, 1 AS contract_version;
 
--- 11,000 users, of whom the last 1,000 are gone.
+-- 11,000 users; the last 1,000 are gone.
 CREATE TEMP TABLE everybody AS
 SELECT
     number,

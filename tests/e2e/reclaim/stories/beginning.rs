@@ -230,7 +230,7 @@ fn r21_an_action_of_our_account_that_no_plan_explains_is_found() {
     assert_eq!(stage.world.value(found), 1);
 }
 
-/// R9: Why: `unshare -U --map-user=1 boxseat reclaim approve` made one user two, and the second approver was nobody else.
+/// R9: Why: `unshare -U --map-user=1 boxseat reclaim approve` made two approvers of one user.
 #[test]
 fn r9_a_process_in_a_user_namespace_is_no_second_user() {
     let unshare = |command: Command| {
