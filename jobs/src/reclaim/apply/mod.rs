@@ -15,6 +15,7 @@ mod begin;
 mod confirm;
 mod content;
 mod delete;
+mod other_account;
 mod outcome;
 mod recheck;
 mod reconcile;

@@ -13,7 +13,8 @@ use super::super::emptiness::{APART, Count, count_before};
 use super::super::evaluator::Evaluator;
 use super::super::figures::size;
 use super::super::policy::WhenRefused;
-use super::recheck::{Recheck, fails_for_one, other_account};
+use super::other_account::other_account;
+use super::recheck::{Recheck, fails_for_one};
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
 use crate::error::CommandError;
 
