@@ -89,6 +89,7 @@ fn heads(witness: &Witness<'_>, text: &str) -> Vec<(usize, RecordHead)> {
     }
     heads
 }
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;

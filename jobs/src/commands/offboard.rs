@@ -18,11 +18,11 @@ use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{admit, apply};
-use crate::reclaim::approval::{Required, operators_needed, terms};
+use crate::reclaim::approval::{Required, terms};
 use crate::reclaim::journal_state::JournalState;
 use crate::reclaim::leaver_plan::{Accounts, Leaving, gives_way, group_names};
 use crate::reclaim::offboarding::of_plan;
-use crate::reclaim::operator::OsUserCounts;
+use crate::reclaim::operator::{OsUserCounts, operators_needed};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::signature::NAMESPACE;
 use crate::reclaim::snapshot::Person;
@@ -64,7 +64,8 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     within_cap(&acting, journal.past(), args, person)?;
     let approval = acting.policy.as_ref().map(|policy| terms(&policy.approval)).transpose()?;
     let approval = approval.unwrap_or_else(ApprovalTerms::os_user);
-    OsUserCounts::of(operators_needed(&approval), approval.is_signed()).check_namespace()?;
+    let operators = operators_needed(approval.is_two_person, approval.approvers);
+    OsUserCounts::of(operators, approval.is_signed()).check_namespace()?;
     let plan = Plan { approval: Some(approval), ..leaving.plan(&looked) };
     // A program that requests JSON gets one document: with --yes, the result.
     if !args.yes || printer.format() != Format::Json {

@@ -41,7 +41,7 @@ const ACTING: Names = Names {
 
 const TOKEN: &str = "BOXSEAT_TOKEN";
 const ENTERPRISE_ID: &str = "BOXSEAT_ENTERPRISE_ID";
-const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+pub(super) const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// Every file that the environment names for credentials, and the directory of systemd with its files, each with its description.
 /// Unset variables add nothing, and neither does a directory that cannot be read.

@@ -326,7 +326,7 @@ fn key_file() -> KeyFile {
     if let Some(path) = variable_os("BOXSEAT_JOURNAL_KEY_FILE") {
         return KeyFile::Named(path.into());
     }
-    variable_os("CREDENTIALS_DIRECTORY").map_or(KeyFile::InStore, |directory| {
+    variable_os(credentials::CREDENTIALS_DIRECTORY).map_or(KeyFile::InStore, |directory| {
         KeyFile::Credential(PathBuf::from(directory).join("boxseat-journal-key"))
     })
 }

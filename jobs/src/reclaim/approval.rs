@@ -10,7 +10,7 @@ use boxseat_schemas::reclaim::{ApprovalTerms, Plan};
 use chrono::{DateTime, Utc};
 
 use super::journal_state::{self, PlanState};
-use super::operator::{OsUserCounts, identity};
+use super::operator::{OsUserCounts, identity, operators_needed};
 use super::plans::PlanFile;
 use super::policy::Approval;
 use super::signature::{entries, key_of, signer};
@@ -36,11 +36,6 @@ pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, CommandError> 
     })?;
     // Without a signer no plan could be approved, and an empty list would read as "no signature is needed".
     if terms.signers.is_empty() { Err(named("names no signer")) } else { Ok(terms) }
-}
-
-/// How many different operators must confirm what readings cannot prove: as many as approve, and two where planner and approver differ.
-pub(crate) fn operators_needed(terms: &ApprovalTerms) -> u32 {
-    terms.approvers.max(if terms.is_two_person { 2 } else { 1 })
 }
 
 /// What the approvals of one plan must be.
@@ -125,8 +120,8 @@ impl Required {
 
     /// How approvals depend on the user of the operating system.
     pub(crate) fn os_user_counts(&self) -> OsUserCounts {
-        let users = if self.is_two_person { 2 } else { 1 };
-        OsUserCounts::of(users.max(u32::try_from(self.approvers).unwrap_or(u32::MAX)), self.is_signed)
+        let approvers = u32::try_from(self.approvers).unwrap_or(u32::MAX);
+        OsUserCounts::of(operators_needed(self.is_two_person, approvers), self.is_signed)
     }
 
     /// Whether one approval of a plan counts, and whose it is.

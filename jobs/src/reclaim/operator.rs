@@ -19,6 +19,11 @@ pub(crate) fn operator() -> Operator {
     Operator { os_user: name.unwrap_or_else(|| format!("uid {uid}")), host: host() }
 }
 
+/// How many different operators an approval needs: as many as approve, and two where planner and approver differ.
+pub(crate) fn operators_needed(is_two_person: bool, approvers: u32) -> u32 {
+    approvers.max(if is_two_person { 2 } else { 1 })
+}
+
 /// How a rule depends on the user of the operating system that runs the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OsUserCounts {

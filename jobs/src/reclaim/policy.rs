@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use boxseat_schemas::reclaim::Stage;
 use chrono::{NaiveDate, TimeDelta};
 
-use super::operator::OsUserCounts;
+use super::operator::{OsUserCounts, operators_needed};
 use super::policy_file::{self, File};
 use crate::error::CommandError;
 use crate::toml_file::explain;
@@ -185,8 +185,8 @@ impl Default for Approval {
 impl Approval {
     /// How approvals depend on the user of the operating system.
     pub(crate) fn os_user_counts(&self) -> OsUserCounts {
-        let users = if self.is_two_person { 2 } else { 1 };
-        OsUserCounts::of(self.approvers.max(users), self.allowed_signers.is_some())
+        let users = operators_needed(self.is_two_person, self.approvers);
+        OsUserCounts::of(users, self.allowed_signers.is_some())
     }
 }
 

@@ -210,7 +210,7 @@ impl Lake {
             return Ok(runs);
         }
         let mut runs = Vec::new();
-        for batch in self.scan_all(&SYNC_RUNS)? {
+        for batch in self.scan_snapshot(&SYNC_RUNS, &snapshot)? {
             let rows = SyncRun::from_batch(&batch?);
             runs.extend(rows.map_err(|reason| Error::Corrupt {
                 what: "the lake's table sync_runs".to_owned(),

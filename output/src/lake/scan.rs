@@ -97,9 +97,27 @@ impl Lake {
         self.read(table, None, Keep { runs: None, since: None }, None)
     }
 
+    /// The rows of every run in this snapshot of a table.
+    pub(super) fn scan_snapshot(&self, table: &'static Table, snapshot: &SnapshotRef) -> Result<Batches> {
+        let keep = Keep { runs: None, since: None };
+        self.read_snapshot(table, Some(Arc::clone(snapshot)), None, keep, None)
+    }
+
     fn read(
         &self,
         table: &'static Table,
+        columns: Option<&[&str]>,
+        keep: Keep,
+        skip: Option<Predicate>,
+    ) -> Result<Batches> {
+        self.read_snapshot(table, self.inner.snapshot(table)?, columns, keep, skip)
+    }
+
+    /// `snapshot` is `None` for a table that does not exist.
+    fn read_snapshot(
+        &self,
+        table: &'static Table,
+        snapshot: Option<SnapshotRef>,
         columns: Option<&[&str]>,
         keep: Keep,
         skip: Option<Predicate>,
@@ -116,7 +134,7 @@ impl Lake {
             }
         }
         let wanted = projected(table, &whole, names.into_iter())?;
-        let source = match self.inner.snapshot(table)? {
+        let source = match snapshot {
             Some(snapshot) if keep.runs.as_ref().is_none_or(|runs| !runs.is_empty()) => {
                 let engine: Arc<dyn Engine> = Arc::clone(&self.inner.engine) as Arc<dyn Engine>;
                 Some(source(snapshot, &wanted, skip, engine).map_err(Error::table("read", table.name))?)

@@ -13,11 +13,11 @@ use crate::on_runtime;
 use crate::printer::Printer;
 use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{Canaries, Content};
-use crate::reclaim::approval::{operators_needed, terms};
+use crate::reclaim::approval::terms;
 use crate::reclaim::confirmation::{operators, to_confirm};
 use crate::reclaim::emptiness::APART;
 use crate::reclaim::journal_state::{ActionState, JournalState};
-use crate::reclaim::operator::OsUserCounts;
+use crate::reclaim::operator::{OsUserCounts, operators_needed};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
@@ -154,5 +154,10 @@ fn needed(acting: &ApplyContext, past: &JournalState, transfer: &ActionState) ->
             file.plan.approval
         }
     };
-    Ok([configured, pinned].iter().flatten().map(operators_needed).max().unwrap_or(1))
+    Ok([configured, pinned]
+        .iter()
+        .flatten()
+        .map(|terms| operators_needed(terms.is_two_person, terms.approvers))
+        .max()
+        .unwrap_or(1))
 }

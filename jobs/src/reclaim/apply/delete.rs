@@ -143,16 +143,11 @@ impl Run<'_> {
     fn is_not_watched(&self, planned: &PlannedPerson) -> Option<Skip> {
         let watched = self.with_past(|past| {
             let ours = past.people.get(&planned.user_id)?.suspension()?;
-            Some((ours.asked_at, ours.watched_to()))
+            Some((ours.is_watched(self.task.snapshot.login_coverage), ours.watched_to()))
         });
-        let Some((suspended_at, watched_to)) = watched else {
+        let Some((is_covered, watched_to)) = watched else {
             return Some(Skip::finally(ReasonCode::NotSuspended, "the account is not suspended by boxseat"));
         };
-        let is_covered = self
-            .task
-            .snapshot
-            .login_coverage
-            .is_some_and(|(from, to)| from <= suspended_at && to >= watched_to);
         if !is_covered || self.is_feed_stale() {
             let until = watched_to.format("%F %H:%M UTC");
             return Some(Skip::for_now(

@@ -176,13 +176,12 @@ impl Evaluator<'_> {
         let transfer =
             transfer.ok_or_else(|| Denial::new(ReasonCode::NotVerified, "nothing was transferred"))?;
         self.moved(past, transfer)?;
-        let watched_to = ours.watched_to();
-        if self.snapshot.login_coverage.is_none_or(|(from, to)| from > ours.asked_at || to < watched_to) {
+        if !ours.is_watched(self.snapshot.login_coverage) {
             return Err(Denial::new(
                 ReasonCode::LateLoginsNotWatched,
                 format!(
                     "sign-ins are not covered from the suspension to {}",
-                    watched_to.format("%F %H:%M UTC")
+                    ours.watched_to().format("%F %H:%M UTC")
                 ),
             ));
         }

@@ -112,6 +112,11 @@ impl ActionState {
         self.finished_at.unwrap_or(self.asked_at) + WATCHED
     }
 
+    /// R11: whether sign-ins are covered from this suspension on for long enough.
+    pub(crate) fn is_watched(&self, login_coverage: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
+        login_coverage.is_some_and(|(from, to)| from <= self.asked_at && to >= self.watched_to())
+    }
+
     /// Whether a read must still determine the outcome.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.outcome.is_none_or(|outcome| !outcome.is_final())
