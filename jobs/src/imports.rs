@@ -13,6 +13,7 @@ use boxseat_schemas::run::current;
 use boxseat_schemas::table::{IMPORTED_EVIDENCE, Rows};
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +73,7 @@ impl Import {
     fn read_with_digest(file: &Path) -> Result<(Self, FileDigest), CommandError> {
         let text = durable::read_regular_file(file)
             .map_err(|e| CommandError::failed(format!("cannot read {}", file.display()), e))?;
-        let import = serde_json::from_slice(&text).map_err(|e| {
+        let import = json::parse(&text).map_err(|e| {
             CommandError::failed(format!("{} is damaged", file.display()), e)
                 .hint("remove it and import the report again")
         })?;

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,7 @@ impl LastSync {
                 return None;
             }
         };
-        serde_json::from_slice(&bytes)
+        json::parse(&bytes)
             .inspect_err(|e| {
                 tracing::warn!("{} cannot be read ({e}); the next `sync` replaces it", path.display())
             })

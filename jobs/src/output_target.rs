@@ -3,9 +3,10 @@
 use std::fs::{self, FileType};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use boxseat_output::warehouse::FILE_NAME;
+use boxseat_storage::resolve;
 
 use crate::config::Settings;
 use crate::error::CommandError;
@@ -69,19 +70,7 @@ fn check_place(path: &Path, store: &Path) -> Result<(), CommandError> {
 
 /// The path with links resolved. Parts that do not exist yet stay as written.
 fn resolved(path: &Path) -> Result<PathBuf, CommandError> {
-    let absolute = std::path::absolute(path).map_err(|e| refused(path, "cannot be found").because(e))?;
-    let mut missing = Vec::new();
-    for existing in absolute.ancestors() {
-        match existing.canonicalize() {
-            Ok(found) => return Ok(missing.iter().rev().fold(found, |path, name| path.join(name))),
-            Err(e) if e.kind() == ErrorKind::NotFound => match existing.components().next_back() {
-                Some(Component::Normal(name)) => missing.push(name.to_owned()),
-                _ => return Err(refused(path, "goes up from a directory that does not exist")),
-            },
-            Err(e) => return Err(refused(path, "cannot be read").because(e)),
-        }
-    }
-    Ok(absolute)
+    resolve(path).map_err(|e| refused(path, "cannot be read").because(e))
 }
 
 fn kind(file: FileType) -> &'static str {

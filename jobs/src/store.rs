@@ -18,6 +18,7 @@ use boxseat_output::warehouse::FILE_NAME;
 use boxseat_pipeline::spool::SpoolDir;
 use boxseat_schemas::RunNumber;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use boxseat_storage::lock::Lock;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -169,6 +170,7 @@ impl Store {
     /// # Errors
     /// Exit 75 naming the holder.
     pub(crate) fn lock(root: &Path) -> Result<Lock, CommandError> {
+        refuse_linked_directories(root)?;
         let state = root.join("state");
         if state.is_dir() {
             durable::close_to_others(&state).map_err(CommandError::not_closed)?;
@@ -293,9 +295,13 @@ fn refuse_missing_identity(root: &Path, path: &Path) -> Result<(), CommandError>
 
 /// Refuses a link in the place of a directory into which files are written or moved: they would leave the store.
 fn refuse_linked_directories(root: &Path) -> Result<(), CommandError> {
-    for name in ["damaged", "state/calls"] {
+    let mut directories = vec!["damaged".to_owned(), "state".to_owned()];
+    for parent in ["state", "state/reclaim"] {
+        directories.extend(names_in(&root.join(parent))?.iter().map(|name| format!("{parent}/{name}")));
+    }
+    for name in directories {
         let path = root.join(name);
-        if path.is_symlink() {
+        if path.is_symlink() && !path.is_file() {
             return Err(CommandError::refused(format!(
                 "{} is a symbolic link, and boxseat only writes into directories of the store",
                 path.display()
@@ -334,7 +340,7 @@ fn read_identity(root: &Path) -> Result<Identity, CommandError> {
         }
         Err(e) => return Err(CommandError::unreadable(&path, e)),
     };
-    let identity: Identity = serde_json::from_slice(&text).map_err(|e| {
+    let identity: Identity = json::parse(&text).map_err(|e| {
         CommandError::failed(format!("{} is damaged", path.display()), e)
             .hint("restore it from a backup; the lake names the store in sync_runs.store_id")
     })?;

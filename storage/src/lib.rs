@@ -4,7 +4,10 @@ pub mod digest;
 pub mod durable;
 mod error;
 mod host;
+pub mod json;
 pub mod lock;
+mod resolve;
 
 pub use error::{Error, Result};
 pub use host::host;
+pub use resolve::resolve;

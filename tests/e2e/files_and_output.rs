@@ -172,6 +172,7 @@ fn results_do_not_replace_files_of_credentials() {
         "actions-secret",
         "jwt.json",
         "actions-jwt.json",
+        "authorities.pem",
         "credentials/boxseat-client-id",
         "credentials/of-another-program",
     ];
@@ -187,6 +188,7 @@ fn results_do_not_replace_files_of_credentials() {
             .env("BOXSEAT_ACTIONS_CLIENT_SECRET_FILE", directory.join("actions-secret"))
             .env("BOXSEAT_JWT_CONFIG", "jwt.json")
             .env("BOXSEAT_ACTIONS_JWT_CONFIG", directory.join("actions-jwt.json"))
+            .env("SSL_CERT_FILE", directory.join("authorities.pem"))
             .env("CREDENTIALS_DIRECTORY", &credentials);
         finish(command.output().unwrap())
     };

@@ -78,7 +78,8 @@ fn a_link_in_the_place_of_a_directory_that_is_written_to_is_refused() {
     let stage = Stage::new(small(5), Intent::default());
     let outside = stage.world.directory().join("outside");
     fs::create_dir(&outside).unwrap();
-    for name in ["damaged", "state/calls"] {
+    for name in ["damaged", "state/calls", "state/imports", "state/positions", "state/reclaim/plans", "state"]
+    {
         let path = stage.world.store().join(name);
         let kept = stage.world.directory().join("kept");
         if path.exists() {

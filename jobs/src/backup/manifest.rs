@@ -7,6 +7,7 @@ use boxseat_output::lake::RecordHead;
 use boxseat_schemas::RunNumber;
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -118,12 +119,12 @@ impl Manifest {
             format: u32,
         }
         let damaged = |e| refused(format!("{} is damaged", path.display())).because(e);
-        let Versioned { format } = serde_json::from_slice(&text).map_err(damaged)?;
+        let Versioned { format } = json::parse(&text).map_err(damaged)?;
         if format != FORMAT {
             let what = format!("{} has format {format}, this version reads {FORMAT}", path.display());
             return Err(CommandError::usage(what).hint("use the boxseat version that made the backup"));
         }
-        let manifest: Self = serde_json::from_slice(&text).map_err(damaged)?;
+        let manifest: Self = json::parse(&text).map_err(damaged)?;
         manifest.check_names(directory)?;
         Ok(manifest)
     }

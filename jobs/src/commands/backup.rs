@@ -4,6 +4,7 @@ use std::path::Path;
 
 use boxseat_schemas::run::latest_night;
 use boxseat_storage::durable::Access;
+use boxseat_storage::resolve;
 use serde_json::json;
 
 use crate::backup::{Manifest, Partial, copy_consistently, is_secret};
@@ -64,17 +65,10 @@ pub(crate) fn run(global: &Global, args: &BackupArgs, printer: &Printer) -> Resu
 
 /// Refuses a backup inside the store: it would be lost with the store.
 fn refuse_inside(directory: &Path, store: &Path) -> Result<(), CommandError> {
-    let cannot = |path: &Path| {
-        let what = format!("cannot find {}", path.display());
-        move |e| CommandError::failed(what, e)
+    let resolved = |path: &Path| {
+        resolve(path).map_err(|e| CommandError::failed(format!("cannot find {}", path.display()), e))
     };
-    let store = store.canonicalize().map_err(cannot(store))?;
-    let path = std::path::absolute(directory).map_err(cannot(directory))?;
-    let is_inside = path
-        .ancestors()
-        .find_map(|existing| existing.canonicalize().ok())
-        .is_some_and(|existing| existing.starts_with(&store));
-    if is_inside {
+    if resolved(directory)?.starts_with(resolved(store)?) {
         return Err(CommandError::usage(format!("{} is inside the store", directory.display()))
             .hint("name a directory on another disk"));
     }

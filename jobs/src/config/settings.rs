@@ -10,6 +10,7 @@ use boxseat_pipeline::plan::PlanSettings;
 use boxseat_schemas::event_types;
 use boxseat_schemas::settings::ReportSettings;
 use boxseat_storage::durable::Access;
+use boxseat_storage::resolve;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use ssh_key::PublicKey;
 use url::Url;
@@ -61,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) activity_events: Vec<String>,
     /// The configuration file, if there is one.
     pub(crate) config_file: Option<PathBuf>,
+    /// `[box] ca_file`.
+    pub(crate) ca_file: Option<PathBuf>,
     /// Path of the leave list.
     pub(crate) leave_file: Option<PathBuf>,
     /// The leave list. Only commands that need it read it, see [`Settings::with_leave_list`].
@@ -256,6 +259,7 @@ impl Settings {
             config_file: file.path.clone(),
             leavers_per_day: file.offboard.people_per_day,
             activity_events,
+            ca_file: ca_file(file),
             leave_file: file.idle.leave_file.clone(),
             leave_list: None,
             import_headings: file.imports.columns.clone(),
@@ -288,6 +292,8 @@ impl Settings {
             ("the configuration", self.config_file.clone()),
             ("the reclamation policy", self.policy_file.clone()),
             ("the leave list", self.leave_file.clone()),
+            ("the file of certificates", self.ca_file.clone()),
+            ("the file of certificates", variable_os("SSL_CERT_FILE").map(PathBuf::from)),
             ("the witness", self.witness.clone()),
             ("the store's key", key),
         ];
@@ -342,7 +348,12 @@ fn witness(file: &File, store: &Path) -> Result<Option<PathBuf>, CommandError> {
         .hint("name a file to which the account that runs boxseat can only append, on another machine if possible"));
     }
     let path = file.directory.join(path);
-    if is_inside(&path, store) {
+    let resolved = |path: &Path| {
+        resolve(path).map_err(|e| {
+            CommandError::usage(format!("[reclaim] witness: cannot find {}", path.display())).because(e)
+        })
+    };
+    if resolved(&path)?.starts_with(resolved(store)?) {
         return Err(CommandError::usage(format!(
             "[reclaim] witness = {:?}: it is inside the store, so it would be put back to an older state together with the store and \
                 could not show that",
@@ -351,19 +362,6 @@ fn witness(file: &File, store: &Path) -> Result<Option<PathBuf>, CommandError> {
         .hint("name a file outside of the store, on another machine if possible"));
     }
     Ok(Some(path))
-}
-
-/// Whether a path is in a directory, or is that directory. Links are followed as far as the paths exist.
-fn is_inside(path: &Path, directory: &Path) -> bool {
-    let resolved = |path: &Path| {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let found = path.ancestors().find_map(|existing| Some((existing, existing.canonicalize().ok()?)));
-        let Some((existing, canonical)) = found else { return path };
-        let missing = path.strip_prefix(existing).expect("one of its ancestors");
-        // Joining an empty path would add a slash, which only a directory may have.
-        if missing.as_os_str().is_empty() { canonical } else { canonical.join(missing) }
-    };
-    resolved(path).starts_with(resolved(directory))
 }
 
 /// Event types that prove use by the acting user.
@@ -439,10 +437,14 @@ fn endpoints(file: &File) -> Result<Endpoints, CommandError> {
     })
 }
 
-/// The certificates of `[box] ca_file`. A relative path is relative to the configuration file.
+/// The path of `[box] ca_file`. A relative path is relative to the configuration file.
+fn ca_file(file: &File) -> Option<PathBuf> {
+    file.boxed.ca_file.as_ref().map(|path| file.directory.join(path))
+}
+
+/// The certificates of `[box] ca_file`.
 fn authorities(file: &File) -> Result<Authorities, CommandError> {
-    let Some(path) = &file.boxed.ca_file else { return Ok(Authorities::default()) };
-    let path = file.directory.join(path);
+    let Some(path) = ca_file(file) else { return Ok(Authorities::default()) };
     let refused = |what: &str| CommandError::usage(format!("[box] ca_file = {}: {what}", path.display()));
     let pem = std::fs::read(&path).map_err(|e| refused("it cannot be read").because(e))?;
     Authorities::from_pem(&pem).map_err(|reason| refused(&reason).hint(CA_FILE_HINT))
@@ -511,8 +513,12 @@ mod tests {
     fn a_witness_inside_the_store_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let store = temp.path().join("store");
-        let in_new_store = is_inside(&store.join("heads.log"), &store);
-        assert!(in_new_store, "the store does not exist yet");
+        let witness_at = |path: &Path, store: &Path| {
+            let text = format!("[reclaim]\nwitness = {path:?}\n");
+            witness(&file::parse("boxseat.toml", &text, Vec::new()).unwrap(), store)
+        };
+        let in_new_store = witness_at(&store.join("heads.log"), &store);
+        assert!(in_new_store.is_err(), "the store does not exist yet");
         std::fs::create_dir_all(store.join("state")).unwrap();
         std::os::unix::fs::symlink(&store, temp.path().join("link")).unwrap();
         std::os::unix::fs::symlink(store.join("heads.log"), temp.path().join("heads.log")).unwrap();
@@ -520,18 +526,15 @@ mod tests {
         for path in
             ["store/heads.log", "store/state/new.log", "link/heads.log", "heads.log", "link/new/heads.log"]
         {
-            assert!(is_inside(&temp.path().join(path), &store), "{path}");
-            assert!(is_inside(&temp.path().join(path), &temp.path().join("link")), "{path}");
+            for store in [&store, &temp.path().join("link")] {
+                let refused = witness_at(&temp.path().join(path), store).unwrap_err();
+                assert_eq!(refused.exit_code(), 2);
+                assert!(refused.lines()[0].contains("inside the store"), "{path}: {:?}", refused.lines());
+            }
         }
         for path in ["other.log", "store.log", "new/heads.log"] {
-            assert!(!is_inside(&temp.path().join(path), &store), "{path}");
+            assert!(witness_at(&temp.path().join(path), &store).unwrap().is_some(), "{path}");
         }
-        let text = format!("[reclaim]\nwitness = {:?}\n", store.join("heads.log"));
-        let file = file::parse("boxseat.toml", &text, Vec::new()).unwrap();
-        let refused = witness(&file, &store).unwrap_err();
-        assert_eq!(refused.exit_code(), 2);
-        assert!(refused.lines()[0].contains("inside the store"), "{:?}", refused.lines());
-        assert!(witness(&file, &temp.path().join("another")).unwrap().is_some());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use boxseat_storage::resolve;
+
 use crate::error::CommandError;
 
 /// Refuses a directory in which DuckDB cannot build a file. DuckDB reads paths as UTF-8 text. It reads a `?` as the start of a URL
@@ -10,11 +12,9 @@ use crate::error::CommandError;
 /// # Errors
 /// Exit 2.
 pub(crate) fn check_path(root: &Path) -> Result<(), CommandError> {
-    let path = std::path::absolute(root)
-        .map_err(|e| CommandError::failed(format!("cannot find {}", root.display()), e))?;
-    // A store that does not exist yet is below a directory that exists.
-    let behind_links = path.ancestors().find_map(|existing| existing.canonicalize().ok());
-    for path in [Some(path), behind_links].into_iter().flatten() {
+    let cannot_find = |e| CommandError::failed(format!("cannot find {}", root.display()), e);
+    let as_written = std::path::absolute(root).map_err(cannot_find)?;
+    for path in [as_written, resolve(root).map_err(cannot_find)?] {
         let reason = match path.to_str() {
             None => "is not UTF-8",
             Some(text) if text.contains('?') => "contains a question mark",

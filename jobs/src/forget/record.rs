@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -77,8 +78,7 @@ impl Pending {
                     user's Box id, which finds what is left of the user",
             )
         };
-        let file: PendingFile =
-            serde_json::from_slice(&text).map_err(|e| refused("is damaged").because(e))?;
+        let file: PendingFile = json::parse(&text).map_err(|e| refused("is damaged").because(e))?;
         seals.verify_as(Sealed::Erasure, &file.pending.text(), &file.seal).map_err(|why| refused(&why))?;
         Ok(Some(file.pending))
     }

@@ -9,6 +9,7 @@ use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT};
 use boxseat_schemas::reclaim::{Plan, Record};
 use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -78,8 +79,7 @@ impl PlanFile {
             ))
             .hint("use the boxseat version that made it"));
         }
-        let plan: Plan =
-            serde_json::from_slice(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
+        let plan: Plan = json::parse(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
         Ok(Self { plan, digest: sha256_hex(&bytes), path, bytes })
     }
 

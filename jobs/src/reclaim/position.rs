@@ -11,6 +11,7 @@ use boxseat_pipeline::{Error, ErrorKind};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::box_api::Page;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -70,9 +71,7 @@ impl StreamMark {
         match durable::read_regular_file(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(CommandError::failed(cannot(), e)),
-            Ok(bytes) => {
-                Ok(Some(serde_json::from_slice(&bytes).map_err(|e| CommandError::failed(cannot(), e))?))
-            }
+            Ok(bytes) => Ok(Some(json::parse(&bytes).map_err(|e| CommandError::failed(cannot(), e))?)),
         }
     }
 

@@ -14,6 +14,7 @@ use boxseat_schemas::table::{
 };
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, names_in};
@@ -74,12 +75,12 @@ pub(crate) fn check_anchor(
     struct Format {
         format: u32,
     }
-    let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
+    let Format { format } = json::parse(&text).map_err(damaged)?;
     if format != FORMAT {
         let what = format!("{} has format {format}, this version reads {FORMAT}", path.display());
         return Err(CommandError::usage(what).hint("use the boxseat version that wrote it, or a newer one"));
     }
-    let anchor: Anchor = serde_json::from_slice(&text).map_err(damaged)?;
+    let anchor: Anchor = json::parse(&text).map_err(damaged)?;
     seals
         .verify(&anchor_text(&anchor.record), &anchor.seal)
         .map_err(|reason| CommandError::refused(format!("{} {reason}", path.display())).hint(REMEDY))?;

@@ -20,6 +20,7 @@ use boxseat_schemas::run::root;
 use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_night};
 use boxseat_schemas::table::{LAKE, Layout};
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -180,7 +181,7 @@ fn read_waiting(path: &std::path::Path) -> Result<Waiting, CommandError> {
     match durable::read_regular_file(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Waiting::default()),
         Err(e) => Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
-        Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_else(|e| {
+        Ok(text) => Ok(json::parse(&text).unwrap_or_else(|e| {
             tracing::warn!("{} is damaged ({e}); the wait of every file in it starts again", path.display());
             Waiting::default()
         })),

@@ -29,6 +29,7 @@ use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, SyncRun};
 use boxseat_schemas::table::{SYNC_RUNS, Table};
 use boxseat_storage::durable::{self, Access, Ownership};
+use boxseat_storage::json::{self, InvalidJson};
 use delta_kernel::{Engine, Snapshot, SnapshotRef};
 use delta_kernel_default_engine::executor::TaskExecutor as _;
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
@@ -228,12 +229,12 @@ impl Lake {
         struct Format {
             format: u32,
         }
-        let corrupt = |e: serde_json::Error| Error::Corrupt { what: what(), reason: e.to_string() };
-        let Format { format } = serde_json::from_slice(text).map_err(corrupt)?;
+        let corrupt = |e: InvalidJson| Error::Corrupt { what: what(), reason: e.to_string() };
+        let Format { format } = json::parse(text).map_err(corrupt)?;
         if format != RESERVATION_FORMAT {
             return Err(Error::Newer { what: what(), found: format, known: RESERVATION_FORMAT });
         }
-        let reservation: Reservation = serde_json::from_slice(text).map_err(corrupt)?;
+        let reservation: Reservation = json::parse(text).map_err(corrupt)?;
         reservation.check().map_err(|reason| Error::Corrupt { what: what(), reason })?;
         let named = path
             .filename()

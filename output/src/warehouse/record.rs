@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use boxseat_schemas::RunNumber;
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json::{self, InvalidJson};
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
 
@@ -214,15 +215,15 @@ impl Record {
         struct Format {
             format: u32,
         }
-        let corrupt = |e: serde_json::Error| Error::Foreign {
+        let corrupt = |e: InvalidJson| Error::Foreign {
             file: path.clone(),
             reason: format!("this record of the published file is damaged: {e}"),
         };
-        let Format { format } = serde_json::from_slice(&text).map_err(corrupt)?;
+        let Format { format } = json::parse(&text).map_err(corrupt)?;
         if format > FORMAT {
             return Err(Error::Newer { what: path.display().to_string(), found: format, known: FORMAT });
         }
-        serde_json::from_slice(&text).map(Some).map_err(corrupt)
+        json::parse(&text).map(Some).map_err(corrupt)
     }
 
     fn write(&self, store: &Path, access: &Access) -> Result<()> {

@@ -15,6 +15,7 @@ use boxseat_schemas::reclaim::Entry;
 use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed};
 use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
 use uuid::Uuid;
@@ -121,8 +122,8 @@ fn whole<'a>(
     let mut frames = Vec::new();
     let mut offset = FILE_HEADER_LEN;
     while let Some(frame) = frame_at(&bytes[offset..]).map_err(|e| damaged(offset, e.to_string()))? {
-        let entry: Entry = serde_json::from_slice(frame.text)
-            .map_err(|e| damaged(offset, format!("{}: {e}", Damage::Header)))?;
+        let entry: Entry =
+            json::parse(frame.text).map_err(|e| damaged(offset, format!("{}: {e}", Damage::Header)))?;
         let expected = contents.entries.last().map_or(0, |entry| entry.sequence) + 1;
         if entry.sequence != expected {
             return Err(damaged(offset, format!("entry {} stands where {expected} belongs", entry.sequence)));

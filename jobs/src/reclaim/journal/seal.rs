@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::spool::{FRAME_FIXED_LEN, Fixed};
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::json;
 use serde::{Deserialize, Serialize};
 use ssh_key::private::Ed25519Keypair;
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
@@ -68,7 +69,7 @@ impl Anchor {
                 "put the file back from the newest backup of the lake: it has the key that seals the journal",
             )
         };
-        let anchor: Self = serde_json::from_slice(&bytes).map_err(|e| refused("is damaged").because(e))?;
+        let anchor: Self = json::parse(&bytes).map_err(|e| refused("is damaged").because(e))?;
         match anchor {
             Self { format, .. } if format != FORMAT => Err(refused("is of another version of boxseat")),
             Self { store_id: of, .. } if of != store_id => Err(refused(&format!(
