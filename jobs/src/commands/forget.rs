@@ -302,7 +302,7 @@ fn note_unreachable(
         .note("- copies of boxseat.duckdb and of the lake that analysts made, and files they have open now");
     printer.note("- reports, exports and pages written with -o or --save, console reports that were imported, log files of cron");
     printer.note(
-        "- Box: its admin log keeps events for a year, and the next run reads the last hours of it again",
+        "- Box: its admin log keeps events for a year, and the next run reads the last hours of it again. Every run reads the tracking codes of other users, which may have an address of the user, such as one of a manager",
     );
     let configured = [&settings.leave_file, &settings.policy_file].into_iter().flatten();
     for path in

@@ -11,6 +11,7 @@
 mod eraser;
 mod identity;
 mod journal;
+mod nested;
 mod raw_json;
 mod record;
 mod records;
@@ -24,8 +25,6 @@ use boxseat_pipeline::spool::{Change, Rewriter};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::spool::{Frame, Request};
 use boxseat_schemas::table::LAKE;
-
-use arrow::array::AsArray;
 
 use eraser::{About, Eraser};
 pub(crate) use identity::{Identity, identity_of, ids_of};
@@ -74,7 +73,7 @@ pub(crate) fn check(
         for batch in store.lake().scan_all(table)? {
             let batch = batch?;
             let rows = eraser.rows(table, &batch).unwrap_or(batch);
-            for texts in rows.columns().iter().filter_map(|column| column.as_string_opt::<i32>()) {
+            for texts in nested::all_texts(&rows) {
                 if eraser.may_be_in(texts) {
                     texts.iter().flatten().for_each(&mut look);
                 }

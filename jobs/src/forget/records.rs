@@ -174,6 +174,8 @@ impl Eraser<'_> {
         let about = self.about(user_id);
         self.id(user_id);
         login.iter_mut().chain(aliases).for_each(|address| self.address(address, about));
+        // A code of another user can be an address, such as one of the manager.
+        tracking_codes.iter_mut().for_each(|code| self.sentence(code, About::Others));
         if about == About::User {
             *external_app_user_id = None;
             tracking_codes.clear();

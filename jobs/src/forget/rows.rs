@@ -9,6 +9,7 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::nullif;
 
 use super::eraser::{About, Eraser};
+use super::nested::{all_texts, is_nested};
 
 /// What a text column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +87,10 @@ impl Eraser<'_> {
         let own = self.own_rows(batch, "user_id");
         let acted = self.own_rows(batch, "actor_id");
         let named = self.rows_about(batch, &own);
-        if !named.contains(&true) {
+        let is_named = |texts: &&StringArray| {
+            self.may_be_in(texts) && texts.iter().flatten().any(|text| self.is_named_in(text))
+        };
+        if !named.contains(&true) && !all_texts(batch).iter().any(is_named) {
             return None;
         }
         let schema = batch.schema();
@@ -95,6 +99,7 @@ impl Eraser<'_> {
                 table.columns.iter().any(|known| known.lake_name == field.name() && known.personal);
             let column = match (column.as_string_opt::<i32>(), rule(field.name())) {
                 (Some(texts), Some(rule)) if rule != Rule::Kept => self.texts(rule, texts, &own, &named),
+                (None, _) if is_nested(column) => self.nested(column),
                 _ => Arc::clone(column),
             };
             if !is_personal {
