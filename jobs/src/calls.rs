@@ -119,8 +119,8 @@ impl Drop for CommandCalls {
 /// Calls of commands that no run has committed yet.
 #[derive(Debug, Default)]
 pub(crate) struct Uncommitted {
-    /// Files of ended commands, with the `run_id` of the command.
-    files: Vec<(String, PathBuf)>,
+    /// Files of ended commands.
+    files: Vec<EndedFile>,
     calls: BTreeMap<(String, NaiveDate, String), EndpointCalls>,
     /// The `run_id`s of commands that are still running. A later run commits their calls.
     running: HashSet<String>,
@@ -128,7 +128,28 @@ pub(crate) struct Uncommitted {
     missing_ends: Vec<String>,
 }
 
+/// The file of a command that has ended.
+#[derive(Debug)]
+struct EndedFile {
+    run_id: String,
+    path: PathBuf,
+    /// An earlier run committed the calls and could not remove the file.
+    is_committed: bool,
+}
+
 impl Uncommitted {
+    /// Whether a command has left a file.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn has_files(store: &Path) -> Result<bool, CommandError> {
+        match std::fs::read_dir(directory(store)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(CommandError::failed("cannot read the calls of other commands", e)),
+            Ok(mut entries) => Ok(entries.next().is_some()),
+        }
+    }
+
     /// Reads all files. Files whose `run_id` is in `known` are committed and only need removal.
     ///
     /// # Errors
@@ -150,6 +171,7 @@ impl Uncommitted {
     }
 
     fn take(&mut self, path: PathBuf, run_id: String, calls: Option<Calls>, is_running: bool) {
+        let is_committed = calls.is_none();
         let Calls { calls, end } = calls.unwrap_or(Calls { calls: Vec::new(), end: End::Closed });
         match end {
             _ if is_running => {}
@@ -178,7 +200,7 @@ impl Uncommitted {
         if is_running {
             self.running.insert(run_id);
         } else {
-            self.files.push((run_id, path));
+            self.files.push(EndedFile { run_id, path, is_committed });
         }
     }
 
@@ -213,9 +235,11 @@ impl Uncommitted {
         rows.take_batch()
     }
 
-    /// Removes the files whose `run_id` is in `committed`. A file that was written after this run's commit stays for the next run.
+    /// Removes the files that an earlier run committed, and those whose `run_id` is in `committed`. A file that was written after this
+    /// run's commit stays for the next run.
     pub(crate) fn remove(&self, committed: &HashSet<String>) -> Result<(), CommandError> {
-        for (_, path) in self.files.iter().filter(|(run_id, _)| committed.contains(run_id)) {
+        let is_unneeded = |file: &&EndedFile| file.is_committed || committed.contains(&file.run_id);
+        for EndedFile { path, .. } in self.files.iter().filter(is_unneeded) {
             std::fs::remove_file(path)
                 .map_err(|e| CommandError::failed(format!("cannot remove {}", path.display()), e))?;
         }

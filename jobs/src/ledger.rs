@@ -56,13 +56,16 @@ impl Month {
     }
 }
 
-/// The `run_id`s in the `run_calls` rows of these runs.
+/// The `run_id`s in the `run_calls` rows of these runs. Empty, without reading the rows, if no file of a command could be among them.
 pub(crate) fn ledger_ids(
     store: &Store,
     runs: impl Iterator<Item = RunNumber>,
 ) -> Result<HashSet<String>, CommandError> {
-    let runs: Vec<RunNumber> = runs.collect();
     let mut ids = HashSet::new();
+    if !Uncommitted::has_files(store.root())? {
+        return Ok(ids);
+    }
+    let runs: Vec<RunNumber> = runs.collect();
     for batch in store.lake().scan(&RUN_CALLS, &runs, Some(&["run_id"]))? {
         ids.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
     }

@@ -111,7 +111,7 @@ pub(super) fn make_visible(
     commit_row(store, &run, enterprise_id)?;
     // The snapshot is visible. After a kill, only the publish must be repeated.
     reach("visible");
-    commands.remove(&ledger_ids(store, runs.iter().map(|run| run.run_number))?)?;
+    commands.remove(&ledger_ids(store, [run.run_number].into_iter())?)?;
     imports.remove(&imported(store, &[run.run_number])?, store.lake())?;
     Ok((Outcome { run, tables: pending.tables, published: None }, checked))
 }
