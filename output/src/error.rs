@@ -60,11 +60,11 @@ pub enum Error {
 
     /// No run is complete, so there is no snapshot to build.
     #[error("no run is complete yet; run `boxseat sync` first")]
-    NoNight,
+    NoSnapshot,
 
     /// There is no snapshot of the requested date.
     #[error("there is no snapshot of {date}{}{}", if *is_removed { " any more: retention removed it" } else { "" }, nearest.map_or_else(String::new, |date| format!("; the nearest one is {date}")))]
-    NoSuchNight { date: chrono::NaiveDate, is_removed: bool, nearest: Option<chrono::NaiveDate> },
+    NoSuchSnapshot { date: chrono::NaiveDate, is_removed: bool, nearest: Option<chrono::NaiveDate> },
 
     /// The user's request is not possible: a filter or value that does not exist, or a query that is not accepted.
     #[error("{what}")]
@@ -150,8 +150,8 @@ impl Error {
             Self::Passed { .. } => ErrorKind::Passed,
             Self::CheckFailed(_) => ErrorKind::CheckFailed,
             Self::NotPublished(_)
-            | Self::NoNight
-            | Self::NoSuchNight { .. }
+            | Self::NoSnapshot
+            | Self::NoSuchSnapshot { .. }
             | Self::NoGroup(_)
             | Self::Ask { .. }
             | Self::Seal(_)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// All decisions for a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NightPlan {
+pub struct RunPlan {
     /// One line per stream, in the order they are read.
     pub streams: Vec<StreamPlan>,
     /// Notes for the operator, such as a reduced read or an ignored signal.
@@ -36,7 +36,7 @@ pub struct Announced {
     pub members: Vec<(String, String)>,
 }
 
-impl NightPlan {
+impl RunPlan {
     /// Calls of the whole run: the calls before planning, and the calls still to make.
     pub fn calls(&self) -> u64 {
         self.streams.iter().map(|stream| stream.calls).sum()

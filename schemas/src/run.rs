@@ -339,8 +339,19 @@ pub fn ledger(runs: &[SyncRun]) -> Vec<RunNumber> {
         .collect()
 }
 
+/// Names a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotId {
+    /// Its run.
+    pub run_number: RunNumber,
+    /// Its UTC date.
+    pub snapshot_date: NaiveDate,
+    /// The time from which days are counted back: the start of the run.
+    pub now_at: DateTime<Utc>,
+}
+
 /// The snapshots: for each date, the current run with the highest number. Sorted by date.
-pub fn nights(runs: &[SyncRun]) -> Vec<&SyncRun> {
+pub fn snapshots(runs: &[SyncRun]) -> Vec<&SyncRun> {
     // Sorted by number, so that the last run of a date stays.
     let by_date: BTreeMap<NaiveDate, &SyncRun> =
         current(runs).into_iter().map(|run| (run.snapshot_date, run)).collect();
@@ -348,8 +359,8 @@ pub fn nights(runs: &[SyncRun]) -> Vec<&SyncRun> {
 }
 
 /// The latest snapshot: for the newest date, the current run with the highest number.
-pub fn latest_night(runs: &[SyncRun]) -> Option<&SyncRun> {
-    nights(runs).pop()
+pub fn latest_snapshot(runs: &[SyncRun]) -> Option<&SyncRun> {
+    snapshots(runs).pop()
 }
 
 /// The runs that form the history of a snapshot, newest first: its own run, the base of that run, the base of the base, and so on.
@@ -357,11 +368,11 @@ pub fn latest_night(runs: &[SyncRun]) -> Option<&SyncRun> {
 /// A base stays in the history when a replay replaces it later, because the snapshot was compared with the base and not with the replay.
 /// After a replay of all runs up to the newest snapshot, the bases are the replays. A base is an older run, so a base that is not older
 /// ends the chain.
-pub fn chain(runs: &[SyncRun], night: RunNumber) -> Vec<RunNumber> {
+pub fn chain(runs: &[SyncRun], snapshot: RunNumber) -> Vec<RunNumber> {
     let bases: HashMap<RunNumber, Option<RunNumber>> =
         runs.iter().map(|run| (run.run_number, run.base_run_number)).collect();
     let base_of = |run: &RunNumber| bases.get(run).copied().flatten().filter(|base| base < run);
-    std::iter::successors(Some(night), base_of).filter(|run| bases.contains_key(run)).collect()
+    std::iter::successors(Some(snapshot), base_of).filter(|run| bases.contains_key(run)).collect()
 }
 
 impl RunKind {
@@ -454,8 +465,8 @@ mod tests {
         assert_eq!(numbers(&runs), [1]);
         runs.push(run(4, RunStatus::Complete, Some(1)));
         assert_eq!(numbers(&runs), [4]);
-        assert_eq!(latest_night(&runs).unwrap().run_number.0, 4);
-        assert!(latest_night(&runs[1..2]).is_none());
+        assert_eq!(latest_snapshot(&runs).unwrap().run_number.0, 4);
+        assert!(latest_snapshot(&runs[1..2]).is_none());
     }
 
     #[test]
@@ -464,8 +475,8 @@ mod tests {
             let base_run_number = Some(base).filter(|base| *base > 0).map(RunNumber);
             SyncRun { base_run_number, ..run(number, RunStatus::Complete, None) }
         };
-        let numbers = |runs: &[SyncRun], night: u64| {
-            chain(runs, RunNumber(night)).iter().map(|run| run.0).collect::<Vec<_>>()
+        let numbers = |runs: &[SyncRun], snapshot: u64| {
+            chain(runs, RunNumber(snapshot)).iter().map(|run| run.0).collect::<Vec<_>>()
         };
         // 4 was abandoned; 5 and 6 replay 2 and 3.
         let mut runs = vec![on(1, 0), on(2, 1), on(3, 2), on(5, 1), on(6, 5), on(7, 6)];

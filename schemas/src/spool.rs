@@ -115,7 +115,7 @@ pub enum Frame {
         /// belong to.
         credentials: String,
     },
-    /// The plan of the run: a [`crate::plan::NightPlan`] as JSON in the body. The last plan in the spool applies.
+    /// The plan of the run: a [`crate::plan::RunPlan`] as JSON in the body. The last plan in the spool applies.
     Plan {
         /// Number of calls that are planned for the whole run.
         calls: u64,

@@ -69,7 +69,7 @@ fn old_snapshots_and_events_are_removed_and_no_user_looks_idle_by_it() {
         .collect();
     assert!(expected.len() > 3 && expected.len() < 6, "{expected:?}");
     for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES] {
-        assert_eq!(lake.nights(table).unwrap(), expected, "{}", table.name);
+        assert_eq!(lake.snapshots(table).unwrap(), expected, "{}", table.name);
     }
 
     // The disk has the files that the lake names, and those removed from it within a week, which is three snapshots.

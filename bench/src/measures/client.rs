@@ -9,7 +9,7 @@ use boxseat_pipeline::client::{Authorities, BoxReader, ClientSettings, Credentia
 use boxseat_pipeline::extract::{Brief, Crawl, ExtractSettings, Meter, extract, journal_to};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
 use boxseat_pipeline::{Clock, Privacy};
-use boxseat_schemas::plan::{NightPlan, Reads, Which};
+use boxseat_schemas::plan::{Reads, RunPlan, Which};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -103,7 +103,7 @@ async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
     );
     extract(&reader, &spool, &mut walks, &how, &meter, &CancellationToken::new()).await?;
     let everybody = Reads { aliases: Which::All, groups: Which::All, ..Reads::default() };
-    walks.follow(NightPlan { reads: everybody, ..NightPlan::default() });
+    walks.follow(RunPlan { reads: everybody, ..RunPlan::default() });
     let (before, begin) = (per_user_calls(bench, stand).await?, Instant::now());
     extract(&reader, &spool, &mut walks, &how, &meter, &CancellationToken::new()).await?;
     let elapsed = begin.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use boxseat_schemas::run::latest_night;
+use boxseat_schemas::run::latest_snapshot;
 use boxseat_storage::durable::Access;
 use boxseat_storage::resolve;
 use serde_json::json;
@@ -29,7 +29,7 @@ pub(crate) fn run(global: &Global, args: &BackupArgs, printer: &Printer) -> Resu
     let partial = Partial::begin(&args.directory, &Access::from(0o600), hint)?;
     let (files, copy, runs) = copy_consistently(&store, partial.path())?;
     reach("backup: copied");
-    let latest = latest_night(&runs);
+    let latest = latest_snapshot(&runs);
     let manifest = Manifest::new(
         store.id(),
         copy.enterprise_id().map(str::to_owned),

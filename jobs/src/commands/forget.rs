@@ -5,7 +5,7 @@ use std::sync::Arc;
 use boxseat_pipeline::client::BoxReader;
 use boxseat_pipeline::normalise::departure;
 use boxseat_schemas::reclaim::{Entry, Record};
-use boxseat_schemas::run::{SyncRun, latest_night};
+use boxseat_schemas::run::{SyncRun, latest_snapshot};
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::USERS;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -55,7 +55,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
         ))
         .hint("finish it first: boxseat sync"));
     }
-    let latest = latest_night(&runs).ok_or_else(|| {
+    let latest = latest_snapshot(&runs).ok_or_else(|| {
         CommandError::refused("no run is complete yet, so it is not known whether Box lists the user")
             .hint("run `boxseat sync`")
     })?;

@@ -1,6 +1,6 @@
 //! Output of `sync --plan`: the choice, the reason and the API calls of each stream.
 
-use boxseat_schemas::plan::{NightPlan, Which};
+use boxseat_schemas::plan::{RunPlan, Which};
 use boxseat_schemas::run::Reservation;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(crate) fn print(
     printer: &Printer,
     settings: &Settings,
     reservation: &Reservation,
-    plan: &NightPlan,
+    plan: &RunPlan,
 ) -> Result<(), CommandError> {
     let promise = promise(settings);
     if printer.format() == Format::Json {
@@ -57,7 +57,7 @@ pub(crate) fn print(
     Ok(())
 }
 
-fn allowance(plan: &NightPlan) -> String {
+fn allowance(plan: &RunPlan) -> String {
     match (plan.calls_tonight, plan.calls_left) {
         (Some(share), Some(left)) => format!("the share of this run is {share}, {left} are left this month"),
         _ => "no [rate] monthly_calls is set".to_owned(),

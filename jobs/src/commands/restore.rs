@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use boxseat_schemas::run::latest_night;
+use boxseat_schemas::run::latest_snapshot;
 use boxseat_storage::durable::Access;
 use serde_json::json;
 
@@ -47,7 +47,7 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Res
         }
         refused(format!("{} does not contain a complete store: {}", backup.display(), e.lines().join(": ")))
     })?;
-    let latest = latest_night(&runs);
+    let latest = latest_snapshot(&runs);
     let is_ours = store.id() == manifest.store_id
         && store.enterprise_id() == manifest.enterprise_id.as_deref()
         && store.lake().record_head() == manifest.record

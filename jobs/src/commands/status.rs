@@ -6,7 +6,7 @@ use std::time::Duration;
 use boxseat_output::ErrorKind;
 use boxseat_output::query::query;
 use boxseat_output::warehouse::{self, Check, PublishedFile};
-use boxseat_schemas::run::latest_night;
+use boxseat_schemas::run::latest_snapshot;
 use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, printer: &Printer) -> Resu
     for note in attention.notes {
         printer.note(note);
     }
-    if let Some(latest) = latest_night(&runs)
+    if let Some(latest) = latest_snapshot(&runs)
         .filter(|latest| published.is_none_or(|shown| shown.run_number != latest.run_number))
     {
         printer

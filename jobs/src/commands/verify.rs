@@ -15,7 +15,7 @@ use boxseat_pipeline::spool::SpoolReader;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::box_api::{User, read};
 use boxseat_schemas::run::root;
-use boxseat_schemas::run::{Reservation, SyncRun, chain, latest_night};
+use boxseat_schemas::run::{Reservation, SyncRun, chain, latest_snapshot};
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{
     EMAIL_ALIASES, EVENTS, GROUPS, MEMBERSHIPS, RUN_ROWS, Table, USER_CHANGES, USERS, USERS_HISTORY,
@@ -60,7 +60,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
         }
     }
     let runs = store.lake().sync_runs()?;
-    let latest = latest_night(&runs).ok_or_else(|| {
+    let latest = latest_snapshot(&runs).ok_or_else(|| {
         CommandError::usage("no run is complete yet, so there is no snapshot to verify")
             .hint("run `boxseat sync`")
     })?;

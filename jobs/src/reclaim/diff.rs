@@ -96,19 +96,20 @@ mod tests {
     use crate::reclaim::journal_state::tests::operator;
     use crate::reclaim::plan::{Making, make};
     use crate::reclaim::snapshot::Person;
-    use crate::reclaim::testing::{idler, inputs, night_at, policy, snapshot};
+    use crate::reclaim::testing::{idler, inputs, policy, snapshot, snapshot_time};
     use boxseat_schemas::reclaim::{ApprovalTerms, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
         let (policy, inputs, past, snapshot) =
             (policy("evidence = \"activity\"\n"), inputs(), JournalState::default(), snapshot(people));
-        let judged = Evaluator::new(&policy, &snapshot, &past, &inputs, night_at(), []).unwrap().everybody();
+        let judged =
+            Evaluator::new(&policy, &snapshot, &past, &inputs, snapshot_time(), []).unwrap().everybody();
         make(
             Making {
                 stage: Stage::Suspend,
                 ticket: None,
                 by: operator("jo"),
-                now: night_at(),
+                now: snapshot_time(),
                 policy: &policy,
                 approval: &ApprovalTerms::os_user(),
                 snapshot: &snapshot,

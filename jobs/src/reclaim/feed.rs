@@ -60,7 +60,7 @@ pub(crate) struct FeedBrief<'a> {
     /// The stream position before the snapshot's first listing.
     pub(crate) mark: &'a StreamMark,
     /// The `now` of the snapshot.
-    pub(crate) night_at: DateTime<Utc>,
+    pub(crate) snapshot_time: DateTime<Utc>,
     /// Event types that show use, in addition to LOGIN.
     pub(crate) activity: &'a [String],
     /// Events on each UTC day of the four weeks before the snapshot.
@@ -91,7 +91,7 @@ impl Feed {
         let mut types = event_types::all();
         types.extend(brief.activity.iter().cloned());
         let heard = self.stream(reader, brief, &types).await?;
-        let since = self.read_to.map_or(brief.night_at - LATE, |read_to| read_to - AGAIN);
+        let since = self.read_to.map_or(brief.snapshot_time - LATE, |read_to| read_to - AGAIN);
         self.history(reader, &types, since, now).await?;
         if self.read_to.is_none() {
             self.refuse_missing_events(brief)?;
@@ -105,7 +105,7 @@ impl Feed {
     /// The history reaches over the whole day before the snapshot's, and the snapshot has events of it. A log that returns fewer now has
     /// lost some, and may have lost sign-ins.
     fn refuse_missing_events(&self, brief: &FeedBrief<'_>) -> Result<(), CommandError> {
-        let day = brief.night_at.date_naive().pred_opt().unwrap_or_default();
+        let day = brief.snapshot_time.date_naive().pred_opt().unwrap_or_default();
         let kinds = [
             ("events", &self.by_day.all, &brief.events_by_day.all),
             ("LOGIN events", &self.by_day.logins, &brief.events_by_day.logins),
@@ -400,7 +400,7 @@ mod tests {
             let events_by_day = EventDays { all: days(28, 400, 3), logins: days(28, logins_a_day, 0) };
             let brief = FeedBrief {
                 mark: &mark,
-                night_at: monday,
+                snapshot_time: monday,
                 activity: &[],
                 events_by_day: &events_by_day,
                 quiet_dates,
@@ -442,12 +442,12 @@ mod tests {
     #[test]
     fn r11_a_log_with_fewer_events_than_the_snapshot_stops_everything() {
         let at = |text: &str| -> DateTime<Utc> { text.parse().unwrap() };
-        let night_at = at("2026-03-03T02:00:00Z");
-        let mark = StreamMark { position: "7".to_owned(), asked_at: night_at };
+        let snapshot_time = at("2026-03-03T02:00:00Z");
+        let mark = StreamMark { position: "7".to_owned(), asked_at: snapshot_time };
         let day = at("2026-03-02T00:00:00Z").date_naive();
         let known = EventDays { all: [(day, 2)].into(), logins: [(day, 2)].into() };
         let brief =
-            FeedBrief { mark: &mark, night_at, activity: &[], events_by_day: &known, quiet_dates: &[] };
+            FeedBrief { mark: &mark, snapshot_time, activity: &[], events_by_day: &known, quiet_dates: &[] };
         let mut feed = Feed::default();
         let mut has_all = |id: &str, event_type: &str| {
             let page = format!(

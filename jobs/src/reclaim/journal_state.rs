@@ -126,7 +126,7 @@ impl JournalState {
                         digest: digest.clone(),
                         stage: *stage,
                         policy_digest: policy_digest.clone(),
-                        night: night.clone(),
+                        night: *night,
                         sequence: entry.sequence,
                         created_at: at,
                         by: by.clone(),

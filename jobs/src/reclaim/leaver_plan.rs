@@ -203,7 +203,7 @@ impl Leaving<'_> {
             plan_id: String::new(),
             store_id: snapshot.store_id,
             enterprise_id: snapshot.enterprise_id.clone(),
-            night: snapshot.night.clone(),
+            night: snapshot.night,
             created_at: now,
             expires_at: begins_at + policy.map_or(TimeDelta::hours(168), |policy| policy.plan_max_age),
             planned_by: self.by.clone(),

@@ -49,7 +49,7 @@ pub(crate) fn fit(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<(), Refusal
         );
         return Err(Refusal { subject: Subject::SnapshotAge, sentence });
     }
-    if age > NIGHT_MAX_AGE {
+    if age > SNAPSHOT_MAX_AGE {
         let sentence = format!(
             "the published snapshot is {} hours old, and the limit is 36 hours: run `boxseat sync` first",
             age.num_hours()
@@ -93,7 +93,7 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
         plan_id: String::new(),
         store_id: snapshot.store_id,
         enterprise_id: snapshot.enterprise_id.clone(),
-        night: snapshot.night.clone(),
+        night: snapshot.night,
         created_at: *now,
         expires_at: *now + policy.plan_max_age,
         planned_by: by.clone(),
@@ -351,7 +351,7 @@ fn unknown(snapshot: &Snapshot) -> (u64, u64) {
 }
 
 /// Maximum age of a snapshot from which a plan is made (R10).
-const NIGHT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
+const SNAPSHOT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
 const UNKNOWN_WARNED_PERCENT: u64 = 5;
 const UNKNOWN_REFUSED_PERCENT: u64 = 20;
 
@@ -360,7 +360,7 @@ mod tests {
     use super::*;
     use crate::reclaim::evaluator::Evaluator;
     use crate::reclaim::journal_state::tests::{day, operator};
-    use crate::reclaim::testing::{idler, inputs, night_at, policy, snapshot, worker};
+    use crate::reclaim::testing::{idler, inputs, policy, snapshot, snapshot_time, worker};
 
     fn plan_of(snapshot: &Snapshot, text: &str, now: DateTime<Utc>) -> Plan {
         let (policy, inputs, past) = (policy(text), inputs(), JournalState::default());
@@ -385,7 +385,7 @@ mod tests {
         let mut snapshot =
             snapshot([idler("1"), Person { role: Some("coadmin".to_owned()), ..idler("2") }, worker("3")]);
         snapshot.seats_purchased = Some(2_000);
-        let plan = plan_of(&snapshot, "evidence = \"activity\"\n", night_at());
+        let plan = plan_of(&snapshot, "evidence = \"activity\"\n", snapshot_time());
         assert_eq!(
             (plan.store_id, plan.enterprise_id.as_str(), plan.night.run_number.0),
             (snapshot.store_id, "42", 9)
@@ -422,7 +422,7 @@ mod tests {
             assert!(warnings.contains(told), "{told}: {warnings}");
         }
         assert!(plan.plan_id.contains("-suspend-") && plan.plan_id == name(&plan));
-        let later = plan_of(&snapshot, "evidence = \"activity\"\n", night_at() + TimeDelta::minutes(1));
+        let later = plan_of(&snapshot, "evidence = \"activity\"\n", snapshot_time() + TimeDelta::minutes(1));
         assert_ne!(later.plan_id, plan.plan_id);
     }
 
@@ -441,7 +441,7 @@ mod tests {
             let plan = plan_of(
                 &snapshot([known(is_available), worker("2")]),
                 &format!("evidence = \"activity\"\n{policy}"),
-                night_at(),
+                snapshot_time(),
             );
             let warnings = plan.people[0].warnings.join("\n");
             match says {
@@ -456,7 +456,7 @@ mod tests {
     fn r10_an_old_or_unknown_snapshot_makes_no_plan() {
         let snapshot = snapshot((1..=10).map(|n| worker(&n.to_string())));
         let rule = |snapshot: &Snapshot, hours: i64| {
-            fit(snapshot, night_at() + TimeDelta::hours(hours)).err().map(|no| no.subject.rule())
+            fit(snapshot, snapshot_time() + TimeDelta::hours(hours)).err().map(|no| no.subject.rule())
         };
         assert_eq!(
             (rule(&snapshot, 36), rule(&snapshot, 37), rule(&snapshot, -1)),

@@ -103,7 +103,7 @@ impl PlanFile {
                 Origin::Policy { policy_digest, .. } => Some(policy_digest.clone()),
                 Origin::Offboard { .. } => None,
             },
-            night: plan.night.clone(),
+            night: plan.night,
             by: plan.planned_by.clone(),
             user_ids: plan.people.iter().map(|person| person.user_id.clone()).collect(),
             receiver_user_ids: receivers,

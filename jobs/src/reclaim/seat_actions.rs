@@ -12,7 +12,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
+use boxseat_schemas::reclaim::plan::{Operator, SnapshotId};
 use boxseat_schemas::reclaim::{Attempt, Entry, Outcome, Record, Standing};
 use boxseat_schemas::table::{Rows, SEAT_ACTIONS};
 use boxseat_storage::durable;
@@ -245,7 +245,7 @@ struct Story<'a> {
 struct Told<'a> {
     digest: &'a str,
     policy_digest: Option<&'a str>,
-    night: &'a PlanNight,
+    night: &'a SnapshotId,
     by: &'a Operator,
     /// Approvals and starts, by entry.
     approvals: Vec<(u64, DateTime<Utc>, String)>,

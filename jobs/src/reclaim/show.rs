@@ -401,7 +401,7 @@ mod tests {
     use crate::reclaim::journal_state::tests::{intent, operator, outcome, past};
     use crate::reclaim::plan::{Making, make};
     use crate::reclaim::snapshot::Person;
-    use crate::reclaim::testing::{idler, inputs, night_at, policy, snapshot};
+    use crate::reclaim::testing::{idler, inputs, policy, snapshot, snapshot_time};
     use boxseat_schemas::reclaim::{Action, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
@@ -411,13 +411,14 @@ mod tests {
             JournalState::default(),
             snapshot(people),
         );
-        let judged = Evaluator::new(&policy, &snapshot, &past, &inputs, night_at(), []).unwrap().everybody();
+        let judged =
+            Evaluator::new(&policy, &snapshot, &past, &inputs, snapshot_time(), []).unwrap().everybody();
         make(
             Making {
                 stage: Stage::Suspend,
                 ticket: Some("CHG|7".to_owned()),
                 by: operator("jo"),
-                now: night_at(),
+                now: snapshot_time(),
                 policy: &policy,
                 approval: &ApprovalTerms::os_user(),
                 snapshot: &snapshot,
@@ -429,7 +430,7 @@ mod tests {
     }
 
     fn standing(plan: &Plan) -> Standing<'static> {
-        let totals = Totals::of(plan, &JournalState::default(), &[], night_at());
+        let totals = Totals::of(plan, &JournalState::default(), &[], snapshot_time());
         Standing { state: "open, not approved".to_owned(), totals, results: BTreeMap::new(), digest: "0123" }
     }
 
@@ -522,15 +523,15 @@ mod tests {
         let deleted =
             |id: &str| [(90, intent("d", id, Action::Delete, 1)), (90, outcome("d", id, 1, Outcome::Done))];
         let past = past(&[deleted("1"), deleted("2")].concat());
-        let renewal = (night_at() - chrono::TimeDelta::days(5)).date_naive();
-        let of = |renewals: &[NaiveDate]| Totals::of(&plan, &past, renewals, night_at());
+        let renewal = (snapshot_time() - chrono::TimeDelta::days(5)).date_naive();
+        let of = |renewals: &[NaiveDate]| Totals::of(&plan, &past, renewals, snapshot_time());
         let sums = |totals: &Totals| {
             [&totals.potential, &totals.freed, &totals.realised]
                 .map(|sum| sum.get("EUR").copied().unwrap_or(0) / 10_000)
         };
         assert_eq!(sums(&of(&[])), [105, 70, 0]);
         assert_eq!(sums(&of(&[renewal])), [105, 70, 70]);
-        let before = (night_at() - chrono::TimeDelta::days(20)).date_naive();
+        let before = (snapshot_time() - chrono::TimeDelta::days(20)).date_naive();
         assert_eq!(sums(&of(&[before])), [105, 70, 0], "they were still paid for at that renewal");
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use boxseat_pipeline::normalise::EventDays;
 use boxseat_schemas::Money;
 use boxseat_schemas::reclaim::Standing;
-use boxseat_schemas::reclaim::plan::PlanNight;
+use boxseat_schemas::reclaim::plan::SnapshotId;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -21,9 +21,9 @@ pub(crate) struct Snapshot {
     /// The enterprise of the snapshot.
     pub(crate) enterprise_id: String,
     /// Date, run number and time of the snapshot.
-    pub(crate) night: PlanNight,
+    pub(crate) night: SnapshotId,
     /// Time of the store's first snapshot: users that were listed then may have existed for years.
-    pub(crate) first_night_at: Option<DateTime<Utc>>,
+    pub(crate) first_snapshot_time: Option<DateTime<Utc>>,
     /// Start of the newest unbroken span of LOGIN coverage, and its end.
     pub(crate) login_coverage: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// The same for each configured type of activity that was ever covered.

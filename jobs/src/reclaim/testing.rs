@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::reclaim::plan::PlanNight;
+use boxseat_schemas::reclaim::plan::SnapshotId;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use super::policy_inputs::{List, PolicyInputs};
 use super::snapshot::{Person, Snapshot};
 
 /// The time of the snapshot in these tests: the hundredth day of [`day`].
-pub(crate) fn night_at() -> DateTime<Utc> {
+pub(crate) fn snapshot_time() -> DateTime<Utc> {
     day(100)
 }
 
@@ -71,16 +71,16 @@ pub(crate) fn worker(user_id: &str) -> Person {
 pub(crate) fn snapshot(people: impl IntoIterator<Item = Person>) -> Snapshot {
     let people: std::collections::BTreeMap<String, Person> =
         people.into_iter().map(|person| (person.user_id.clone(), person)).collect();
-    let watched = (day(-100), night_at());
+    let watched = (day(-100), snapshot_time());
     Snapshot {
         store_id: Uuid::from_u128(7),
         enterprise_id: "42".to_owned(),
-        night: PlanNight {
+        night: SnapshotId {
             run_number: RunNumber(9),
-            snapshot_date: night_at().date_naive(),
-            now_at: night_at(),
+            snapshot_date: snapshot_time().date_naive(),
+            now_at: snapshot_time(),
         },
-        first_night_at: Some(day(-300)),
+        first_snapshot_time: Some(day(-300)),
         login_coverage: Some(watched),
         activity_coverage: [("DOWNLOAD".to_owned(), watched), ("EDIT_USER".to_owned(), watched)].into(),
         evidence_sources: vec!["LOGIN".to_owned(), "DOWNLOAD".to_owned()],

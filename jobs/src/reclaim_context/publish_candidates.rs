@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use boxseat_output::warehouse::{Candidate, Candidates, NightRows};
+use boxseat_output::warehouse::{Candidate, Candidates, SnapshotRows};
 use boxseat_schemas::reclaim::Entry;
 
 use super::columns::Unreadable;
@@ -41,7 +41,7 @@ impl Candidates for PublishCandidates<'_> {
         Policy::load(self.policy_file).ok().map(|policy| policy.digest)
     }
 
-    fn evaluate(&self, night: &NightRows<'_>) -> Result<Vec<Candidate>, String> {
+    fn evaluate(&self, night: &SnapshotRows<'_>) -> Result<Vec<Candidate>, String> {
         let Settings { store, leave_file, activity_events, journal_key, .. } = self.settings;
         let told = |e: CommandError| e.lines().join(": ");
         let policy = Policy::load(self.policy_file).map_err(told)?;

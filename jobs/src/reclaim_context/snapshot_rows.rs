@@ -8,7 +8,7 @@ use boxseat_output::query::CheckedReader;
 use boxseat_output::warehouse::{Deciding, RowsDigest};
 use boxseat_pipeline::normalise::EventDays;
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::reclaim::plan::PlanNight;
+use boxseat_schemas::reclaim::plan::SnapshotId;
 
 use arrow::array::RecordBatch;
 
@@ -91,12 +91,12 @@ fn night(batches: &[RecordBatch]) -> Result<Snapshot, Unreadable> {
     Ok(Snapshot {
         store_id: row.text(8, 0)?.parse().map_err(|_| missing("its store"))?,
         enterprise_id: row.text(2, 0)?,
-        night: PlanNight {
+        night: SnapshotId {
             run_number: RunNumber(run_number),
             snapshot_date: row.date(0, 0)?.ok_or_else(|| missing("its date"))?,
             now_at: row.time(3, 0)?.ok_or_else(|| missing("its time"))?,
         },
-        first_night_at: row.time(6, 0)?,
+        first_snapshot_time: row.time(6, 0)?,
         login_coverage: None,
         activity_coverage: BTreeMap::new(),
         evidence_sources: Vec::new(),

@@ -3,7 +3,7 @@
 use boxseat_output::query::CheckedReader;
 use boxseat_output::warehouse::Salvage;
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::reclaim::plan::PlanNight;
+use boxseat_schemas::reclaim::plan::SnapshotId;
 use boxseat_schemas::run::{RunStatus, SyncRun, current};
 use boxseat_schemas::table::{
     EVENTS, IMPORTED_EVIDENCE, LEAVE_PERIODS, RUN_ROWS, SEAT_ACTIONS, SYNC_RUNS, Table,
@@ -25,7 +25,7 @@ impl Work<'_> {
         damaged: &[&'static Table],
         reservations: &[RunNumber],
         file: &CheckedReader,
-        snapshot: &PlanNight,
+        snapshot: &SnapshotId,
     ) -> Result<(), CommandError> {
         let lake = self.store.lake().clone();
         let enterprise_id = self.store.enterprise_id().unwrap_or("unknown").to_owned();

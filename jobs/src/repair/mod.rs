@@ -19,7 +19,7 @@ use boxseat_output::query::{CheckedReader, query_file};
 use boxseat_output::warehouse;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types;
-use boxseat_schemas::reclaim::plan::PlanNight;
+use boxseat_schemas::reclaim::plan::SnapshotId;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun};
 use boxseat_schemas::table::{EVENT_COVERAGE, EVENTS, LAKE, Layout, SEAT_ACTIONS, Table};
 use boxseat_storage::{durable, host};
@@ -191,7 +191,7 @@ impl Work<'_> {
     }
 
     /// The published file and its snapshot, if the file and its rows are those that boxseat published.
-    fn proved_file(&self) -> Result<Option<(CheckedReader, PlanNight)>, CommandError> {
+    fn proved_file(&self) -> Result<Option<(CheckedReader, SnapshotId)>, CommandError> {
         let proved = self.store.published_to_act().and_then(|file| {
             let reader = CheckedReader::open(&file, &self.settings.resources)?;
             let snapshot = snapshot_rows::read(&reader, self.store)?.night;
@@ -311,14 +311,14 @@ impl Work<'_> {
 /// Adds the tables that must be rebuilt together with damaged ones: all snapshot tables, so that old snapshots do not lose rows in
 /// some of them, and the coverage of lost events.
 fn with_dependent_tables(damaged: &BTreeSet<&'static str>) -> Vec<&'static Table> {
-    let is_snapshot = |table: &&&Table| table.layout == Layout::Night;
+    let is_snapshot = |table: &&&Table| table.layout == Layout::Snapshot;
     let snapshots = LAKE.iter().filter(is_snapshot).any(|table| damaged.contains(table.name));
     let events = damaged.contains(EVENTS.name);
     LAKE.iter()
         .copied()
         .filter(|table| {
             damaged.contains(table.name)
-                || (snapshots && table.layout == Layout::Night)
+                || (snapshots && table.layout == Layout::Snapshot)
                 || (events && table.name == EVENT_COVERAGE.name)
         })
         .collect()

@@ -2,7 +2,7 @@
 
 use boxseat_output::lake::Lake;
 use boxseat_pipeline::normalise::{Base, BaseError, BaseRows};
-use boxseat_pipeline::plan::{BaseNight, GROUP_COLUMNS, MEMBERSHIP_COLUMNS, USER_COLUMNS};
+use boxseat_pipeline::plan::{BaseRun, GROUP_COLUMNS, MEMBERSHIP_COLUMNS, USER_COLUMNS};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::table::{GROUPS, MEMBERSHIPS, Table, USERS};
@@ -14,14 +14,14 @@ use crate::store::Store;
 pub(crate) struct LakeBase {
     lake: Lake,
     run: RunNumber,
-    snapshot: BaseNight,
+    snapshot: BaseRun,
 }
 
 impl LakeBase {
     /// Reads the read times of the base snapshot; `None` for a run without a base.
     pub(crate) fn of(store: &Store, reservation: &Reservation) -> Result<Option<Self>, CommandError> {
         let Some(run) = reservation.base_run_number else { return Ok(None) };
-        let mut snapshot = BaseNight::default();
+        let mut snapshot = BaseRun::default();
         let lake = store.lake().clone();
         for batch in lake.scan(&USERS, &[run], Some(USER_COLUMNS))? {
             snapshot.take_users(&batch?);
@@ -41,7 +41,7 @@ impl LakeBase {
     }
 
     /// The read times of users, groups and memberships.
-    pub(crate) fn times(&self) -> &BaseNight {
+    pub(crate) fn times(&self) -> &BaseRun {
         &self.snapshot
     }
 
@@ -52,7 +52,7 @@ impl LakeBase {
 }
 
 impl Base for LakeBase {
-    fn night(&self) -> &BaseNight {
+    fn night(&self) -> &BaseRun {
         &self.snapshot
     }
 

@@ -123,7 +123,7 @@ pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outco
     let candidates = PublishCandidates::of(settings);
     let build = build_of(store, settings, &runs, enterprise_id, candidates.as_ref());
     let checked = warehouse::build(&build)?.check()?;
-    let shown = checked.night();
+    let shown = checked.snapshot();
     log_check_warnings(&checked);
     let published = Some(checked.publish(store.lake(), &settings.access)?);
     let run = runs

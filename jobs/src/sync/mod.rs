@@ -21,7 +21,7 @@ use boxseat_output::warehouse::Purpose;
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::Credentials;
 use boxseat_pipeline::extract::Meter;
-use boxseat_schemas::plan::NightPlan;
+use boxseat_schemas::plan::RunPlan;
 use boxseat_schemas::run::Reservation;
 
 use crate::calls::Uncommitted;
@@ -59,7 +59,7 @@ pub(crate) enum Ended {
     /// A run is complete and in the lake.
     Complete(Box<Outcome>),
     /// The run stays open. The next start reads by this plan.
-    Planned(Box<Reservation>, Box<NightPlan>),
+    Planned(Box<Reservation>, Box<RunPlan>),
 }
 
 impl SyncJob<'_> {

@@ -9,7 +9,7 @@ use boxseat_pipeline::guard::{self, Refusal, Sizes};
 use boxseat_pipeline::normalise::Normaliser;
 use boxseat_pipeline::plan::{self, Inputs, PlanSettings, Survey};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
-use boxseat_schemas::plan::{NightPlan, Which};
+use boxseat_schemas::plan::{RunPlan, Which};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::{FILE_HEADER_LEN, Frame};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -35,7 +35,7 @@ impl SyncJob<'_> {
         &self,
         store: &mut Store,
         reservation: &Reservation,
-    ) -> Result<Option<NightPlan>, CommandError> {
+    ) -> Result<Option<RunPlan>, CommandError> {
         let mut walks = Crawl::new(brief(reservation, store.enterprise_id()));
         let spool = open_spool(store, reservation, &mut walks, &self.meter, (self.clock)())?;
         let credentials = self.credentials.fingerprint();
@@ -52,7 +52,7 @@ impl SyncJob<'_> {
         // R17: while reclamation runs at the same time, each uses half of the request rate.
         let _pace = SharedPace::for_reader(reader.clone(), SharedPace::lock_of_reclaim(store.root()));
         let base = tokio::task::block_in_place(|| LakeBase::of(store, reservation))?;
-        let is_full = |plan: &NightPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
+        let is_full = |plan: &RunPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
         let planned = walks.plan().is_some_and(|plan| !self.full || is_full(plan));
         if walks.plan().is_none() {
             StreamMark::keep(store.root(), reservation.run_number, &reader, (self.clock)()).await?;
@@ -123,7 +123,7 @@ impl SyncJob<'_> {
         reservation: &Reservation,
         base: Option<&LakeBase>,
         spool: &SpoolWriter,
-    ) -> Result<NightPlan, CommandError> {
+    ) -> Result<RunPlan, CommandError> {
         spool.sync()?;
         let runs = store.lake().sync_runs()?;
         let known = known_events(store, reservation, &runs)?;
@@ -253,7 +253,7 @@ fn guards(
     settings: &Settings,
     reservation: &Reservation,
     base: Option<&LakeBase>,
-    plan: Option<&NightPlan>,
+    plan: Option<&RunPlan>,
     accepted_percent: Option<f64>,
 ) -> Result<Result<(), Refusal>, CommandError> {
     let Some(base) = base else { return Ok(Ok(())) };

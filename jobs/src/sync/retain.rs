@@ -17,7 +17,7 @@ use boxseat_output::lake::{FILES_PER_MERGE, Lake, UnneededKind};
 use boxseat_output::warehouse::Purpose;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::root;
-use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_night};
+use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_snapshot};
 use boxseat_schemas::table::{LAKE, Layout};
 use boxseat_storage::durable::{self, Access};
 use boxseat_storage::json;
@@ -62,13 +62,13 @@ fn tidy_lake(
         return Ok(());
     }
     let lake = store.lake();
-    let Some(latest) = latest_night(runs) else { return Ok(()) };
+    let Some(latest) = latest_snapshot(runs) else { return Ok(()) };
     let monthly = settings.retention.nights_monthly;
     let kept = kept_snapshots(runs, latest, settings.nights_daily, monthly, settings.raw_retention_runs);
     let ended: BTreeSet<RunNumber> = runs.iter().map(|run| run.run_number).collect();
     let mut removed = 0;
-    for table in LAKE.iter().filter(|table| table.layout == Layout::Night) {
-        removed += lake.remove_nights(table, |run| kept.contains(&run) || !ended.contains(&run))?;
+    for table in LAKE.iter().filter(|table| table.layout == Layout::Snapshot) {
+        removed += lake.remove_snapshots(table, |run| kept.contains(&run) || !ended.contains(&run))?;
     }
     let oldest = (latest.started_at - settings.events_kept).date_naive();
     removed += lake.remove_events_before(oldest.with_day(1).expect("every month has a first day"))?;
@@ -76,7 +76,7 @@ fn tidy_lake(
     removed += thin_logins(lake, settings.privacy.login_events, runs, latest)?;
     reach("removed");
     let mut merged = 0;
-    for table in LAKE.iter().filter(|table| table.layout != Layout::Night) {
+    for table in LAKE.iter().filter(|table| table.layout != Layout::Snapshot) {
         merged += lake.compact(table)?;
     }
     reach("merged");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     fn kept(runs: &[SyncRun], daily_days: i64) -> Vec<String> {
-        let latest = latest_night(runs).expect("a complete run");
+        let latest = latest_snapshot(runs).expect("a complete run");
         let kept = kept_snapshots(runs, latest, TimeDelta::days(daily_days), None, 1);
         let date = |run: &&SyncRun| format!("{} {}", run.run_number, run.snapshot_date);
         runs.iter().filter(|run| kept.contains(&run.run_number)).map(|run| date(&run)).collect()

@@ -9,7 +9,7 @@ use boxseat_pipeline::guard::Refusal;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types;
 use boxseat_schemas::run::{
-    ActivityWindow, RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun, latest_night,
+    ActivityWindow, RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun, latest_snapshot,
 };
 use boxseat_schemas::table::RUN_ROWS;
 use boxseat_storage::durable;
@@ -145,7 +145,7 @@ pub(super) fn decide(
         return Err(CommandError::usage("there is no refused run to accept")
             .hint("remove --accept-shrink; `boxseat status` shows open runs"));
     }
-    if let Some(latest) = latest_night(&runs) {
+    if let Some(latest) = latest_snapshot(&runs) {
         // A file that cannot be read is replaced.
         let published = warehouse::published(store.root()).unwrap_or_else(|e| {
             tracing::warn!("the published file cannot be read ({e}); it will be replaced");
@@ -179,7 +179,7 @@ fn reserve(
     runs: &[SyncRun],
     now: DateTime<Utc>,
 ) -> Result<Reservation, CommandError> {
-    let base = latest_night(runs);
+    let base = latest_snapshot(runs);
     let run_number = next_number(store)?;
     // Box takes times in whole seconds.
     let window_to_at = (now - settings.settle).trunc_subsecs(0);

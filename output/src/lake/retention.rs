@@ -29,7 +29,11 @@ impl Lake {
     ///
     /// # Errors
     /// `Bug` for a table that has no snapshots; `Io`, `Corrupt`, `Newer` of the lake.
-    pub fn remove_nights(&self, table: &'static Table, is_kept: impl Fn(RunNumber) -> bool) -> Result<u64> {
+    pub fn remove_snapshots(
+        &self,
+        table: &'static Table,
+        is_kept: impl Fn(RunNumber) -> bool,
+    ) -> Result<u64> {
         let is_kept = |number: i64| u64::try_from(number).is_ok_and(|number| is_kept(RunNumber(number)));
         // Files of snapshots are never merged: each file holds one run.
         self.inner.remove(table, |file| !file.runs.clone().any(is_kept), None)
@@ -80,7 +84,7 @@ impl Lake {
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
-    pub fn nights(&self, table: &'static Table) -> Result<BTreeSet<RunNumber>> {
+    pub fn snapshots(&self, table: &'static Table) -> Result<BTreeSet<RunNumber>> {
         let Some(snapshot) = self.inner.snapshot(table)? else { return Ok(BTreeSet::new()) };
         let active = ActiveFiles::of(&self.inner, table, &snapshot)?;
         let numbers = active.iter().flat_map(|file| file.runs.clone());

@@ -66,7 +66,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         name: "access",
         title: "Access".to_owned(),
         question: "Which role and groups does each user have, and does the user still sign in?".to_owned(),
-        night: source.night().clone(),
+        snapshot: source.snapshot().clone(),
         notices,
         filters: Vec::new(),
         sections: vec![

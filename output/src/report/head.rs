@@ -14,15 +14,15 @@ const STALE_AFTER_HOURS: i64 = 36;
 const MUCH_UNKNOWN_PERCENT: i64 = 5;
 
 pub(super) fn notices(source: &Source, scope: &Scope, now: DateTime<Utc>) -> Result<Vec<Notice>> {
-    let night = source.night();
+    let snapshot = source.snapshot();
     let mut notices = Vec::new();
-    let age_hours = (now - night.now_at).num_hours();
-    if night.is_as_of {
+    let age_hours = (now - snapshot.now_at).num_hours();
+    if snapshot.is_as_of {
         notices.push(note(format!(
             "Past snapshot of {}, with the data of that time and the current thresholds, licence terms and policy.",
-            night.snapshot_date
+            snapshot.snapshot_date
         )));
-    } else if now - night.now_at > chrono::TimeDelta::hours(STALE_AFTER_HOURS) {
+    } else if now - snapshot.now_at > chrono::TimeDelta::hours(STALE_AFTER_HOURS) {
         notices.push(warning(format!(
             "This snapshot is {age_hours} hours old, and no later one is published. Later changes are missing."
         )));

@@ -42,7 +42,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         name: "idle",
         title: "Idle seats".to_owned(),
         question: "Which users have a seat and provably do not use it?".to_owned(),
-        night: source.night().clone(),
+        snapshot: source.snapshot().clone(),
         notices: Vec::new(),
         filters: Vec::new(),
         sections: vec![section("summary", "In short", note, Body::Figures(figures)), people(source, &seats)?],

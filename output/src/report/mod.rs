@@ -24,7 +24,7 @@ mod tests;
 
 pub use ask::{Ask, Name};
 pub use model::{
-    Body, Chart, Column, Figure, Level, Notice, Report, ReportNight, Section, Table, Value, ValueKind,
+    Body, Chart, Column, Figure, Level, Notice, Report, ReportSnapshot, Section, Table, Value, ValueKind,
 };
 pub use source::Source;
 

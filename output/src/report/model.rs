@@ -13,7 +13,7 @@ pub struct Report {
     /// The question that it answers, in the words of a user.
     pub question: String,
     /// The snapshot it is about.
-    pub night: ReportNight,
+    pub snapshot: ReportSnapshot,
     /// Facts that a reader must know before the first figure: an old snapshot, too many unknown values, a snapshot of a past date.
     pub notices: Vec<Notice>,
     /// The requested filters, such as `group = Sales`; empty without filters.
@@ -24,7 +24,7 @@ pub struct Report {
 
 /// The snapshot a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportNight {
+pub struct ReportSnapshot {
     /// The Box enterprise.
     pub enterprise_id: String,
     /// Its UTC date.

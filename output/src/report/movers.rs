@@ -42,7 +42,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         name: "movers",
         title: "Movers".to_owned(),
         question: "Which users joined, left or changed, and when?".to_owned(),
-        night: source.night().clone(),
+        snapshot: source.snapshot().clone(),
         notices,
         filters: Vec::new(),
         sections: vec![
@@ -54,14 +54,14 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
 
 /// The snapshots that are used for the two dates.
 fn compared(source: &Source, since: NaiveDate, until: NaiveDate) -> Result<super::Notice> {
-    let night = |sql: String| source.words(&sql).map(|found| found.into_iter().next());
-    let base = night(format!(
+    let snapshot = |sql: String| source.words(&sql).map(|found| found.into_iter().next());
+    let base = snapshot(format!(
         "SELECT CAST(snapshot_date AS VARCHAR) FROM seat_usage_daily WHERE snapshot_date <= DATE '{since}' ORDER BY snapshot_date DESC LIMIT 1"
     ))?;
-    let first = night(
+    let first = snapshot(
         "SELECT CAST(min(snapshot_date) AS VARCHAR) FROM seat_usage_daily HAVING count(*) > 0".to_owned(),
     )?;
-    let last = night(format!(
+    let last = snapshot(format!(
         "SELECT CAST(snapshot_date AS VARCHAR) FROM seat_usage_daily WHERE snapshot_date <= DATE '{until}' ORDER BY snapshot_date DESC LIMIT 1"
     ))?;
     let text = match (base, first, last) {

@@ -79,7 +79,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     let notices = match (policy_refusal(source)?, has_policy) {
         (Some(why), _) => vec![note(format!(
             "The policy could not be evaluated when the snapshot of {} was published, so no seat is shown as reclaimable: {why}. Fix the cause, then run `boxseat publish`.",
-            source.night().snapshot_date
+            source.snapshot().snapshot_date
         ))],
         (None, true) => Vec::new(),
         (None, false) => vec![note(
@@ -91,7 +91,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         name: "reclaimable",
         title: "Reclaimable seats".to_owned(),
         question: "Which seats would the reclamation policy reclaim, and what does it save?".to_owned(),
-        night: source.night().clone(),
+        snapshot: source.snapshot().clone(),
         notices,
         filters: Vec::new(),
         sections: vec![

@@ -66,7 +66,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         name: "runs",
         title: "Runs".to_owned(),
         question: "How did the runs end, and are the API calls of the month sufficient?".to_owned(),
-        night: source.night().clone(),
+        snapshot: source.snapshot().clone(),
         notices: Vec::new(),
         filters: Vec::new(),
         sections: vec![

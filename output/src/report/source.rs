@@ -11,7 +11,7 @@ use boxseat_schemas::{Money, RunNumber};
 use chrono::{DateTime, NaiveDate};
 use duckdb::Connection;
 
-use super::model::{Column, ReportNight, Value, ValueKind};
+use super::model::{Column, ReportSnapshot, Value, ValueKind};
 use crate::warehouse::{Checked, FILE_NAME, PublishedFile, Resources, open_file};
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Source {
     connection: Connection,
-    night: ReportNight,
+    snapshot: ReportSnapshot,
     idle_after_days: i64,
 }
 
@@ -56,7 +56,7 @@ impl Source {
                 |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?)),
             )
             .map_err(|e| corrupt(e.to_string()))?;
-        let night = ReportNight {
+        let snapshot = ReportSnapshot {
             enterprise_id,
             snapshot_date: date.parse().map_err(|e| corrupt(format!("snapshot_date {date:?}: {e}")))?,
             run_number: RunNumber(run_number),
@@ -64,17 +64,17 @@ impl Source {
                 .ok_or_else(|| corrupt(format!("now_at {now_us} us")))?,
             is_as_of,
         };
-        Ok(Self { connection, night, idle_after_days })
+        Ok(Self { connection, snapshot, idle_after_days })
     }
 
     /// The snapshot of the file.
-    pub fn night(&self) -> &ReportNight {
-        &self.night
+    pub fn snapshot(&self) -> &ReportSnapshot {
+        &self.snapshot
     }
 
     /// The snapshot's UTC date.
     pub(super) fn date(&self) -> NaiveDate {
-        self.night.snapshot_date
+        self.snapshot.snapshot_date
     }
 
     /// The configured threshold for idle accounts, in days.

@@ -39,7 +39,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         title: "Suspended seats".to_owned(),
         question: "Which users are suspended and still take a seat, since when, who suspended them, and what did it cost?"
             .to_owned(),
-        night: source.night().clone(),
+        snapshot: source.snapshot().clone(),
         notices: Vec::new(),
         filters: Vec::new(),
         sections: vec![section("summary", "In short", None, Body::Figures(figures)), people],

@@ -19,7 +19,7 @@ fn report(name: &'static str, sections: Vec<Section>) -> Report {
         name,
         title: "A title".to_owned(),
         question: "A question?".to_owned(),
-        night: ReportNight {
+        snapshot: ReportSnapshot {
             enterprise_id: "900".to_owned(),
             snapshot_date: "2026-03-02".parse().unwrap(),
             run_number: RunNumber(7),

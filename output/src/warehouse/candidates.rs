@@ -22,7 +22,7 @@ pub trait Candidates: fmt::Debug {
     ///
     /// # Errors
     /// A sentence, when the policy cannot be evaluated.
-    fn evaluate(&self, night: &NightRows<'_>) -> std::result::Result<Vec<Candidate>, String>;
+    fn evaluate(&self, snapshot: &SnapshotRows<'_>) -> std::result::Result<Vec<Candidate>, String>;
 }
 
 /// One row of `reclaim_candidates`.
@@ -35,11 +35,11 @@ pub struct Candidate {
 }
 
 /// The rows of a snapshot: the rows of the file that is being built, under their names in that file.
-pub struct NightRows<'a> {
+pub struct SnapshotRows<'a> {
     connection: &'a Connection,
 }
 
-impl<'a> NightRows<'a> {
+impl<'a> SnapshotRows<'a> {
     pub(super) fn of(connection: &'a Connection) -> Self {
         Self { connection }
     }
@@ -69,7 +69,7 @@ impl Loader<'_> {
             )
             .map_err(failed())?;
         let Some(policy) = self.build.candidates else { return Ok(()) };
-        let refusal = match policy.evaluate(&NightRows::of(self.connection)) {
+        let refusal = match policy.evaluate(&SnapshotRows::of(self.connection)) {
             Ok(candidates) => {
                 self.append(&RECLAIM_CANDIDATES, batch(&candidates))?;
                 None

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 
 impl Loader<'_> {
     pub(super) fn settings(&self) -> Result<()> {
-        let (night, settings) = (self.night, self.build.settings);
+        let (snapshot, settings) = (self.snapshot, self.build.settings);
         let sql = format!(
             "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC', ?, ?, ?)",
             identifier(REPORT_SETTINGS.name)
@@ -27,10 +27,10 @@ impl Loader<'_> {
             .execute(
                 &sql,
                 params![
-                    night.snapshot_date.to_string(),
-                    night.run_number.as_i64(),
+                    snapshot.snapshot_date.to_string(),
+                    snapshot.run_number.as_i64(),
                     self.build.enterprise_id,
-                    night.now_at.timestamp_micros(),
+                    snapshot.now_at.timestamp_micros(),
                     settings.idle_after_days,
                     settings.new_user_grace_days,
                     settings.login_window_days,
@@ -78,7 +78,7 @@ impl Loader<'_> {
         // Money is passed as text: a number would be converted to a double.
         let insert = "INSERT INTO licence_rules VALUES (?, ?, ?, ?, ?, CAST(? AS DECIMAL(18, 4)), ?)";
         let mut insert = self.connection.prepare(insert).map_err(failed())?;
-        let date = self.night.snapshot_date;
+        let date = self.snapshot.snapshot_date;
         let terms = self.build.settings.licence.iter().filter(|terms| terms.holds_on(date));
         for (order, terms) in (0_i32..).zip(terms) {
             let (kind, name, value) = match &terms.match_rule {
@@ -111,11 +111,11 @@ impl Loader<'_> {
         scratch.clear()
     }
 
-    pub(super) fn tonights_seat_usage(&self, table: &'static Table) -> Result<RecordBatch> {
+    pub(super) fn latest_seat_usage(&self, table: &'static Table) -> Result<RecordBatch> {
         let failed = || Error::duckdb(format!("compute {}", table.name));
         let mut scratch = ScratchTables::new(self.connection, self.build.lake);
-        scratch.table(TONIGHTS_SEATS, ddl::select(table)?)?;
-        let mut statement = self.connection.prepare(&select_kept(table, TONIGHTS_SEATS)).map_err(failed())?;
+        scratch.table(LATEST_SEATS, ddl::select(table)?)?;
+        let mut statement = self.connection.prepare(&select_kept(table, LATEST_SEATS)).map_err(failed())?;
         statement.execute([]).map_err(failed())?;
         let rows = statement.step().map_err(failed())?;
         let rows = rows.ok_or_else(|| Error::Bug("the snapshot has no row of seats".to_owned()))?;
@@ -133,4 +133,4 @@ impl Loader<'_> {
 /// The relation that `activity_daily.sql` reads.
 const RECOUNTED: &str = "activity_daily_rows";
 /// The row of the shown snapshot while it is computed.
-const TONIGHTS_SEATS: &str = "tonights_seats";
+const LATEST_SEATS: &str = "latest_seats";

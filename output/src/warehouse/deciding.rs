@@ -10,7 +10,7 @@ use boxseat_storage::digest::FileDigest;
 use duckdb::Connection;
 use sha2::{Digest as _, Sha256};
 
-use super::NightRows;
+use super::SnapshotRows;
 use crate::{Error, Result};
 
 /// Queries whose rows decide about accounts.
@@ -33,7 +33,7 @@ impl Deciding {
     pub(super) fn digest(&self, connection: &Connection) -> Result<(String, FileDigest)> {
         let mut digest = RowsDigest::default();
         for sql in &self.queries {
-            let rows = NightRows::of(connection).ask(sql)?;
+            let rows = SnapshotRows::of(connection).ask(sql)?;
             digest.take(&rows).map_err(|e| Error::Bug(format!("rows have no digest: {e}")))?;
         }
         Ok((self.name.clone(), digest.finish()))

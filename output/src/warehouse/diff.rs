@@ -59,7 +59,7 @@ impl Diff<'_> {
         }
         let mut scratch = ScratchTables::new(self.connection, self.lake);
         self.provide_run(&mut scratch, run, base)?;
-        self.provide_night(&mut scratch, run)?;
+        self.provide_snapshot(&mut scratch, run)?;
         self.provide_base(&mut scratch, run, base)?;
         for (tracked_view, users) in [("tracked", "night_users"), ("base_tracked", "base_users")] {
             scratch.view(tracked_view, &format!("SELECT {} FROM {users}", tracked_columns()))?;
@@ -111,7 +111,7 @@ impl Diff<'_> {
             .map_err(Error::duckdb("fill this_run"))
     }
 
-    fn provide_night(&self, scratch: &mut ScratchTables<'_>, run: &SyncRun) -> Result<()> {
+    fn provide_snapshot(&self, scratch: &mut ScratchTables<'_>, run: &SyncRun) -> Result<()> {
         let own = [run.run_number];
         let source = |relation| if self.is_shown { Source::In(relation) } else { Source::Lake(&own) };
         scratch.provide("night_users", &USERS, &user_columns(&["modified_at", "extra"])?, source("users"))?;

@@ -4,22 +4,22 @@
 //! rows of the other runs are read from the lake.
 
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::run::{SyncRun, chain};
+use boxseat_schemas::run::{SnapshotId, SyncRun, chain};
 use boxseat_schemas::table::{Column, Table, USER_CHANGES, USERS_HISTORY};
 use duckdb::Connection;
 
+use super::Build;
 use super::ddl::{self, identifier};
 use super::diff::{Diff, Drift, OLDER_VERSIONS, RUN_CHANGES, RUN_VERSIONS};
 use super::load::Target;
 use super::scratch_tables::{ScratchTables, Source};
-use super::{Build, Night};
 use crate::{Error, Result};
 
 pub(super) struct History<'a> {
     pub(super) connection: &'a Connection,
     pub(super) build: &'a Build<'a>,
     pub(super) runs: &'a [SyncRun],
-    pub(super) night: Night,
+    pub(super) snapshot: SnapshotId,
 }
 
 impl History<'_> {
@@ -29,8 +29,8 @@ impl History<'_> {
         let Build { lake, pending, .. } = *self.build;
         let number = pending.map(|pending| pending.run_number);
         // The pending run is the base of no run, so it is on the chain only as the shown snapshot.
-        let is_shown = number == Some(self.night.run_number);
-        let mut older = chain(self.runs, self.night.run_number);
+        let is_shown = number == Some(self.snapshot.run_number);
+        let mut older = chain(self.runs, self.snapshot.run_number);
         older.retain(|run| Some(*run) != number);
 
         let mut scratch = ScratchTables::new(self.connection, lake);

@@ -10,7 +10,7 @@ use boxseat_schemas::RunNumber;
 use boxseat_schemas::check;
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::licence::LicenceTerms;
-use boxseat_schemas::run::{SyncRun, ledger, nights};
+use boxseat_schemas::run::{SnapshotId, SyncRun, ledger, snapshots};
 use boxseat_schemas::table::{
     ACCOUNTS, EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS,
     Rows, SYNC_RUNS, Table, USERS_HISTORY, WAREHOUSE,
@@ -23,7 +23,7 @@ use super::ddl::{self, identifier};
 use super::derived_rows::DerivedRows;
 use super::diff::Drift;
 use super::history::History;
-use super::{Build, LoadedRows, Night, Purpose};
+use super::{Build, LoadedRows, Purpose};
 use crate::lake::{Batches, Thinning};
 use crate::{Error, Result};
 
@@ -31,7 +31,7 @@ pub(super) struct Loader<'a> {
     pub(super) connection: &'a Connection,
     pub(super) build: &'a Build<'a>,
     runs: &'a [SyncRun],
-    pub(super) night: Night,
+    pub(super) snapshot: SnapshotId,
     /// Rows of the pending run that were loaded into the file, by table of the lake. A table that shows another run has no entry.
     of_pending: HashMap<&'static str, u64>,
     /// The pending run's row of `seat_usage_daily`, when the file shows another snapshot.
@@ -43,10 +43,10 @@ impl<'a> Loader<'a> {
         connection: &'a Connection,
         build: &'a Build<'a>,
         runs: &'a [SyncRun],
-        night: Night,
+        snapshot: SnapshotId,
         seat_usage: Option<RecordBatch>,
     ) -> Self {
-        Self { connection, build, runs, night, of_pending: HashMap::new(), seat_usage }
+        Self { connection, build, runs, snapshot, of_pending: HashMap::new(), seat_usage }
     }
 
     /// Creates all tables and views of [`WAREHOUSE`], and fills them in that order. Returns the rows of the pending run for the lake.
@@ -56,7 +56,7 @@ impl<'a> Loader<'a> {
         let (mut run_rows, mut drift, mut seat_usage) = (None, None, None);
         for table in WAREHOUSE {
             match table.layout {
-                Layout::Night => self.load(table, &[self.night.run_number])?,
+                Layout::Snapshot => self.load(table, &[self.snapshot.run_number])?,
                 Layout::Append if table.name == RUN_ROWS.name => {
                     run_rows = self.load_run_rows(&self.worth_loading(&current))?;
                 }
@@ -156,8 +156,8 @@ impl<'a> Loader<'a> {
     /// snapshot was built before. An earlier attempt may have committed a row, so only the rows of the other runs are read from the lake.
     fn seat_usage(&mut self, table: &'static Table) -> Result<Option<RecordBatch>> {
         let pending = self.build.pending.map(|pending| pending.run_number);
-        let nights: Vec<RunNumber> = nights(self.runs).iter().map(|run| run.run_number).collect();
-        let others: Vec<RunNumber> = nights.iter().copied().filter(|run| Some(*run) != pending).collect();
+        let numbers: Vec<RunNumber> = snapshots(self.runs).iter().map(|run| run.run_number).collect();
+        let others: Vec<RunNumber> = numbers.iter().copied().filter(|run| Some(*run) != pending).collect();
         let others = self.worth_loading(&others);
         // Opening a table of the lake without reading rows takes as long as the rest of this function.
         if !others.is_empty() {
@@ -166,9 +166,9 @@ impl<'a> Loader<'a> {
         let Some(pending) = pending else { return Ok(None) };
         let row = match &self.seat_usage {
             Some(row) => row.clone(),
-            None => self.tonights_seat_usage(table)?,
+            None => self.latest_seat_usage(table)?,
         };
-        if nights.contains(&pending) {
+        if numbers.contains(&pending) {
             self.append(table, row.clone())?;
         }
         Ok(Some(row))
@@ -222,9 +222,9 @@ impl<'a> Loader<'a> {
     }
 
     fn history(&self) -> Result<Option<Drift>> {
-        let Self { connection, build, runs, night, .. } = *self;
+        let Self { connection, build, runs, snapshot, .. } = *self;
         use_threads(connection, build.resources)?;
-        History { connection, build, runs, night }.fill()
+        History { connection, build, runs, snapshot }.fill()
     }
 
     /// The row of every run. The pending run's drift is known only now.

@@ -32,16 +32,16 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::check::Severity;
-use boxseat_schemas::run::{RunStatus, SyncRun, current};
+use boxseat_schemas::run::{RunStatus, SnapshotId, SyncRun, current};
 use boxseat_schemas::settings::ReportSettings;
 use boxseat_schemas::{Departure, RunNumber};
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use duckdb::Connection;
 use uuid::Uuid;
 
-pub use candidates::{Candidate, Candidates, NightRows};
+pub use candidates::{Candidate, Candidates, SnapshotRows};
 pub use connection::Resources;
 pub(crate) use ddl::literal;
 pub use deciding::{Deciding, RowsDigest};
@@ -128,24 +128,13 @@ pub struct TableRows {
     pub rows_dropped: u64,
 }
 
-/// The snapshot that a file shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Night {
-    /// The run of that snapshot.
-    pub run_number: RunNumber,
-    /// Its UTC date.
-    pub snapshot_date: NaiveDate,
-    /// The time from which days are counted back: the start of the run.
-    pub now_at: DateTime<Utc>,
-}
-
 /// A file that is filled and not checked yet.
 #[derive(Debug)]
 pub struct Built {
     // Dropped before `aside`, which removes the file that this connection has open.
     connection: Connection,
     aside: Aside,
-    night: Night,
+    snapshot: SnapshotId,
     derived_rows: Option<DerivedRows>,
     /// Whether the file only checks a run. No program opens such a file, so its last checkpoint is skipped.
     is_for_nobody: bool,
@@ -162,35 +151,35 @@ pub struct Built {
 pub fn build(build: &Build<'_>) -> Result<Built> {
     sweep(build.store)?;
     let runs = with_pending_complete(build)?;
-    let shown = snapshot_selection::night(build, &runs)?;
+    let shown = snapshot_selection::snapshot(build, &runs)?;
     let Some(pending) = build.pending.filter(|pending| pending.run_number != shown.run_number) else {
         let runs = if shown.is_alone { snapshot_selection::up_to(&runs, shown.run_number) } else { runs };
-        return assemble(build, &runs, shown.night(), None);
+        return assemble(build, &runs, shown.snapshot(), None);
     };
     // The latest snapshot is later than that of the pending run, because the run started late or a clock was set back. The pending run's
     // seat usage depends only on its own snapshot.
     let own = Build { purpose: Purpose::Private, ..build.clone() };
     let before = snapshot_selection::up_to(&runs, pending.run_number);
-    let night = snapshot_selection::night(&own, &runs)?.night();
+    let snapshot = snapshot_selection::snapshot(&own, &runs)?.snapshot();
     let seat_usage =
-        assemble(&own, &before, night, None)?.derived_rows.map(|derived_rows| derived_rows.seat_usage);
-    assemble(build, &runs, shown.night(), seat_usage)
+        assemble(&own, &before, snapshot, None)?.derived_rows.map(|derived_rows| derived_rows.seat_usage);
+    assemble(build, &runs, shown.snapshot(), seat_usage)
 }
 
 fn assemble(
     build: &Build<'_>,
     runs: &[SyncRun],
-    night: Night,
+    snapshot: SnapshotId,
     seat_usage: Option<RecordBatch>,
 ) -> Result<Built> {
-    let aside = Aside::create(build.store, night.run_number)?;
+    let aside = Aside::create(build.store, snapshot.run_number)?;
     let spill = aside.path.with_extension("spill");
     let connection = connection::create(&aside.file, &aside.path, &spill, build.resources)?;
-    let derived_rows = Loader::new(&connection, build, runs, night, seat_usage).fill(&current(runs))?;
+    let derived_rows = Loader::new(&connection, build, runs, snapshot, seat_usage).fill(&current(runs))?;
     let is_for_nobody = build.purpose == Purpose::Private && build.pending.is_some();
     let deciding = build.deciding.filter(|_| build.purpose == Purpose::Publish);
     let deciding = deciding.map(|deciding| deciding.digest(&connection)).transpose()?;
-    Ok(Built { connection, aside, night, derived_rows, is_for_nobody, deciding })
+    Ok(Built { connection, aside, snapshot, derived_rows, is_for_nobody, deciding })
 }
 
 impl Built {
@@ -200,7 +189,7 @@ impl Built {
     /// # Errors
     /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example. The file is removed then.
     pub fn check(self) -> Result<Checked> {
-        let Self { connection, aside, night, derived_rows, is_for_nobody, deciding } = self;
+        let Self { connection, aside, snapshot, derived_rows, is_for_nobody, deciding } = self;
         // The warnings of a file without readers are not needed.
         let least = if is_for_nobody { Severity::Error } else { Severity::Warn };
         let pending = derived_rows.as_ref().map(|derived_rows| derived_rows.run_number);
@@ -210,12 +199,12 @@ impl Built {
         } else {
             connection::let_go(&connection, &aside.path)?;
         }
-        Ok(Checked { connection, aside, night, derived_rows, warnings, deciding })
+        Ok(Checked { connection, aside, snapshot, derived_rows, warnings, deciding })
     }
 
     /// The snapshot that it shows.
-    pub fn night(&self) -> Night {
-        self.night
+    pub fn snapshot(&self) -> SnapshotId {
+        self.snapshot
     }
 }
 

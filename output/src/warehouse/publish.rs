@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::SnapshotId;
 use boxseat_schemas::table::Table;
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
@@ -13,7 +14,7 @@ use duckdb::Connection;
 use super::connection::{Resources, wals_of};
 use super::derived_rows::DerivedRows;
 use super::diff::Drift;
-use super::{Aside, FILE_NAME, Night, record};
+use super::{Aside, FILE_NAME, record};
 use crate::error::FailedCheck;
 use crate::lake::{Committed, Lake};
 use crate::{Error, Result};
@@ -24,7 +25,7 @@ pub struct Checked {
     /// Holds the rows for the lake. It no longer has the file open.
     pub(super) connection: Connection,
     pub(super) aside: Aside,
-    pub(super) night: Night,
+    pub(super) snapshot: SnapshotId,
     pub(super) derived_rows: Option<DerivedRows>,
     pub(super) warnings: Vec<FailedCheck>,
     pub(super) deciding: Option<(String, FileDigest)>,
@@ -59,8 +60,8 @@ impl Checked {
     }
 
     /// The snapshot that it shows.
-    pub fn night(&self) -> Night {
-        self.night
+    pub fn snapshot(&self) -> SnapshotId {
+        self.snapshot
     }
 
     /// The path of the new file, which can be read until this value is dropped or published. A file that only checks a run is not complete.
@@ -81,7 +82,7 @@ impl Checked {
         let ownership = access.resolve()?;
         let destination = self.aside.path.with_file_name(FILE_NAME);
         let store = destination.parent().unwrap_or(Path::new("."));
-        let recorded = record::announce(store, &self.aside.file, self.night.run_number, access)?;
+        let recorded = record::announce(store, &self.aside.file, self.snapshot.run_number, access)?;
         // The lake records the digest as well. Commands that change accounts trust neither the file nor the file's own record alone.
         let digest = recorded.digest();
         lake.note_beside(FILE_NAME, digest.clone())?;
@@ -103,7 +104,7 @@ impl Checked {
 ///
 /// # Errors
 /// `Io` when the file cannot be opened, `Foreign` when it is not a regular file, `Corrupt` when it is not a boxseat file.
-pub fn published(store: &Path) -> Result<Option<Night>> {
+pub fn published(store: &Path) -> Result<Option<SnapshotId>> {
     let file = store.join(FILE_NAME);
     let connection = match record::open_file(&file, &Resources::default()) {
         Err(Error::NotPublished(_)) => return Ok(None),
@@ -113,7 +114,7 @@ pub fn published(store: &Path) -> Result<Option<Night>> {
     let sql = "SELECT run_number, CAST(snapshot_date AS VARCHAR), epoch_us(now_at) FROM report_settings";
     let row = |row: &duckdb::Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
     let (run_number, date, now) = connection.query_row(sql, [], row).map_err(|e| corrupt(e.to_string()))?;
-    Ok(Some(Night {
+    Ok(Some(SnapshotId {
         run_number: RunNumber(run_number),
         snapshot_date: date
             .parse::<NaiveDate>()

@@ -1,11 +1,11 @@
 //! Selects the snapshot that a file shows, and the runs that it consists of.
 
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::run::{SyncRun, chain, latest_night, nights};
+use boxseat_schemas::run::{SnapshotId, SyncRun, chain, latest_snapshot, snapshots};
 use boxseat_schemas::table::USERS;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Build, Night, Purpose};
+use super::{Build, Purpose};
 use crate::lake::Lake;
 use crate::{Error, Result};
 
@@ -25,13 +25,13 @@ impl Chosen {
         Self { run_number, snapshot_date, started_at, is_alone }
     }
 
-    pub(super) fn night(self) -> Night {
-        Night { run_number: self.run_number, snapshot_date: self.snapshot_date, now_at: self.started_at }
+    pub(super) fn snapshot(self) -> SnapshotId {
+        SnapshotId { run_number: self.run_number, snapshot_date: self.snapshot_date, now_at: self.started_at }
     }
 }
 
 /// Selects among the runs. The pending run counts as complete.
-pub(super) fn night(build: &Build<'_>, runs: &[SyncRun]) -> Result<Chosen> {
+pub(super) fn snapshot(build: &Build<'_>, runs: &[SyncRun]) -> Result<Chosen> {
     match (build.as_of, build.pending, build.purpose) {
         (Some(date), None, Purpose::Private) => as_of(build.lake, runs, date),
         (Some(date), ..) => Err(Error::Bug(format!(
@@ -42,26 +42,26 @@ pub(super) fn night(build: &Build<'_>, runs: &[SyncRun]) -> Result<Chosen> {
             own.map(|run| Chosen::of(run, true))
                 .ok_or_else(|| Error::Bug(format!("run {} has no row", pending.run_number)))
         }
-        (None, ..) => latest_night(runs).map(|run| Chosen::of(run, false)).ok_or(Error::NoNight),
+        (None, ..) => latest_snapshot(runs).map(|run| Chosen::of(run, false)).ok_or(Error::NoSnapshot),
     }
 }
 
 /// The snapshot of a date, if the lake still has its users. Retention keeps the row of a run when it removes its snapshot.
 fn as_of(lake: &Lake, runs: &[SyncRun], date: NaiveDate) -> Result<Chosen> {
-    let mut nights = nights(runs);
-    nights.sort_by_key(|run| ((run.snapshot_date - date).abs(), run.snapshot_date));
+    let mut snapshots = snapshots(runs);
+    snapshots.sort_by_key(|run| ((run.snapshot_date - date).abs(), run.snapshot_date));
     let mut is_removed = false;
-    for run in nights {
+    for run in snapshots {
         let is_asked_for = run.snapshot_date == date;
         if !has_people(lake, run.run_number)? {
             is_removed |= is_asked_for;
         } else if is_asked_for {
             return Ok(Chosen::of(run, true));
         } else {
-            return Err(Error::NoSuchNight { date, is_removed, nearest: Some(run.snapshot_date) });
+            return Err(Error::NoSuchSnapshot { date, is_removed, nearest: Some(run.snapshot_date) });
         }
     }
-    Err(Error::NoSuchNight { date, is_removed, nearest: None })
+    Err(Error::NoSuchSnapshot { date, is_removed, nearest: None })
 }
 
 fn has_people(lake: &Lake, run: RunNumber) -> Result<bool> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use boxseat_schemas::box_api::NotAPage;
-use boxseat_schemas::plan::{NightPlan, Which};
+use boxseat_schemas::plan::{RunPlan, Which};
 use boxseat_schemas::run::ActivityWindow;
 use boxseat_schemas::spool::{Frame, Request};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -39,7 +39,7 @@ pub struct Crawl {
     brief: Brief,
     is_ended: bool,
     /// The plan, once there is one.
-    plan: Option<NightPlan>,
+    plan: Option<RunPlan>,
     queue: VecDeque<Request>,
     caller: Option<Caller>,
     /// Credentials of the reading process, or of the process that read the replayed frames.
@@ -185,7 +185,7 @@ impl Crawl {
                 return Ok(());
             }
             Frame::Plan { .. } => {
-                let plan: NightPlan = serde_json::from_slice(body)
+                let plan: RunPlan = serde_json::from_slice(body)
                     .map_err(|e| Error::Page { walk: "the plan".to_owned(), source: NotAPage::from(e) })?;
                 self.follow(plan);
                 return Ok(());
@@ -229,7 +229,7 @@ impl Crawl {
 
     /// Continues with the plan, after the survey is complete. A later plan replaces an earlier one; requests that were made are not
     /// repeated.
-    pub fn follow(&mut self, plan: NightPlan) {
+    pub fn follow(&mut self, plan: RunPlan) {
         let reads = &plan.reads;
         for user_id in reads.canaries.iter().chain(&reads.confirm) {
             let request = Request::User { user_id: user_id.clone() };
@@ -468,7 +468,7 @@ impl Crawl {
     }
 
     /// The plan. Before there is one, only the survey is read.
-    pub fn plan(&self) -> Option<&NightPlan> {
+    pub fn plan(&self) -> Option<&RunPlan> {
         self.plan.as_ref()
     }
 

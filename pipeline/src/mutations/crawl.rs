@@ -18,7 +18,7 @@ use crate::extract::{Brief, Crawl, Meter, take_in};
 use crate::guard::{self, Sizes};
 use crate::ids::fingerprint;
 use crate::normalise::{Base, BaseError, BaseRows, Batches, KnownEvents, Normaliser, Stage};
-use crate::plan::{self, BaseNight, Inputs, PlanSettings, Survey};
+use crate::plan::{self, BaseRun, Inputs, PlanSettings, Survey};
 use crate::spool::{SpoolDir, SpoolWriter};
 use crate::{Clock, Error, Privacy};
 
@@ -326,13 +326,13 @@ fn time(batch: &RecordBatch, name: &str, row: usize) -> DateTime<Utc> {
 
 /// The first run's tables, in memory.
 struct MemoryBase {
-    night: BaseNight,
+    night: BaseRun,
     batches: HashMap<&'static str, Vec<RecordBatch>>,
 }
 
 impl MemoryBase {
     fn of(batches: HashMap<&'static str, Vec<RecordBatch>>) -> Self {
-        let mut night = BaseNight::default();
+        let mut night = BaseRun::default();
         batches[USERS.name].iter().for_each(|batch| night.take_users(batch));
         batches[GROUPS.name].iter().for_each(|batch| night.take_groups(batch));
         batches[MEMBERSHIPS.name].iter().for_each(|batch| night.take_memberships(batch));
@@ -341,7 +341,7 @@ impl MemoryBase {
 }
 
 impl Base for MemoryBase {
-    fn night(&self) -> &BaseNight {
+    fn night(&self) -> &BaseRun {
         &self.night
     }
 

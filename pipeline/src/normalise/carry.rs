@@ -8,7 +8,7 @@ use arrow::datatypes::Date32Type;
 use boxseat_schemas::run::Reservation;
 
 use crate::Error;
-use crate::plan::BaseNight;
+use crate::plan::BaseRun;
 
 /// Rows of one of the base run's tables, with all columns of the lake schema.
 pub type BaseRows<'a> = Box<dyn Iterator<Item = Result<RecordBatch, BaseError>> + 'a>;
@@ -18,7 +18,7 @@ pub type BaseError = Box<dyn std::error::Error + Send + Sync>;
 /// The base run: its rows are carried forward.
 pub trait Base {
     /// When its data was last read.
-    fn night(&self) -> &BaseNight;
+    fn night(&self) -> &BaseRun;
     /// The rows of a snapshot table.
     fn rows(&self, table: &'static boxseat_schemas::table::Table) -> Result<BaseRows<'_>, BaseError>;
 }

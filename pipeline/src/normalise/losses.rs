@@ -6,7 +6,7 @@ use boxseat_schemas::table::MEMBERSHIPS;
 
 use super::Normaliser;
 use super::carry::base_error;
-use super::night::pair;
+use super::snapshot::pair;
 use crate::Error;
 use crate::guard::Sizes;
 use crate::ids::IdSet;

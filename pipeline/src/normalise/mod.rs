@@ -15,10 +15,10 @@ mod coverage;
 mod events;
 mod index;
 mod losses;
-mod night;
 mod readings;
 mod rejects;
 mod silence;
+mod snapshot;
 mod stage;
 mod vanished;
 
@@ -36,7 +36,7 @@ use std::fs::File;
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::plan::{Announced, NightPlan};
+use boxseat_schemas::plan::{Announced, RunPlan};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::table::{EMAIL_ALIASES, EVENT_COVERAGE, GROUPS, MEMBERSHIPS, RUN_CALLS, Rows, USERS};
 use chrono::{DateTime, Utc};
@@ -107,7 +107,7 @@ impl<'a> Normaliser<'a> {
                 serde_json::from_slice(&body)
                     .map_err(|e| Error::Page { walk: "the plan".to_owned(), source: e.into() })?
             }
-            None => NightPlan::default(),
+            None => RunPlan::default(),
         };
         let mut deleted_groups = IdSet::default();
         plan.announced.groups.iter().for_each(|id| _ = deleted_groups.insert(id));
@@ -143,13 +143,13 @@ impl<'a> Normaliser<'a> {
     ///
     /// # Errors
     /// `Disk` or `Damaged`, here and from the iterator.
-    pub fn users(&mut self) -> Result<Batches<'_, night::Users<'_>>, Error> {
+    pub fn users(&mut self) -> Result<Batches<'_, snapshot::Users<'_>>, Error> {
         let Self { spool, index, users, unlisted, base, contradictory, .. } = self;
         *contradictory = contradictions::contradictory_users(spool, index)?;
         let readings = Readings::of(index, *base).with_oldest_walk(spool)?;
         let verdicts = Verdicts::read(spool, index, &self.canaries, &self.enterprise_id)?;
-        let known = night::KnownUsers { listed: users, unlisted, contradictory };
-        let stage = night::Users::new(known, readings, verdicts, self.reservation, &self.enterprise_id);
+        let known = snapshot::KnownUsers { listed: users, unlisted, contradictory };
+        let stage = snapshot::Users::new(known, readings, verdicts, self.reservation, &self.enterprise_id);
         Ok(Batches::new(spool, index.users(), stage)?.carrying(*base, &USERS))
     }
 
@@ -157,10 +157,10 @@ impl<'a> Normaliser<'a> {
     ///
     /// # Errors
     /// As [`Normaliser::users`].
-    pub fn groups(&mut self) -> Result<Batches<'_, night::Groups<'_>>, Error> {
+    pub fn groups(&mut self) -> Result<Batches<'_, snapshot::Groups<'_>>, Error> {
         let Self { spool, index, groups, base, deleted_groups, .. } = self;
         let readings = Readings::of(index, *base);
-        let stage = night::Groups::new(
+        let stage = snapshot::Groups::new(
             groups,
             readings,
             index,
@@ -175,9 +175,9 @@ impl<'a> Normaliser<'a> {
     ///
     /// # Errors
     /// As [`Normaliser::users`].
-    pub fn memberships(&self) -> Result<Batches<'_, night::Memberships<'_>>, Error> {
+    pub fn memberships(&self) -> Result<Batches<'_, snapshot::Memberships<'_>>, Error> {
         let read = Members::of(&self.spool, &self.index)?;
-        let stage = night::Memberships::new(
+        let stage = snapshot::Memberships::new(
             &self.users,
             &self.unlisted,
             &self.groups,
@@ -193,8 +193,9 @@ impl<'a> Normaliser<'a> {
     ///
     /// # Errors
     /// As [`Normaliser::users`].
-    pub fn email_aliases(&self) -> Result<Batches<'_, night::EmailAliases<'_>>, Error> {
-        let stage = night::EmailAliases::new(&self.users, &self.index, self.reservation, &self.enterprise_id);
+    pub fn email_aliases(&self) -> Result<Batches<'_, snapshot::EmailAliases<'_>>, Error> {
+        let stage =
+            snapshot::EmailAliases::new(&self.users, &self.index, self.reservation, &self.enterprise_id);
         let batches = Batches::new(&self.spool, self.index.email_aliases(), stage)?;
         Ok(batches.carrying(self.base, &EMAIL_ALIASES))
     }

@@ -7,7 +7,7 @@ use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{REJECTS, Rows};
 
 use super::contradictions;
-use super::night::Parties;
+use super::snapshot::Parties;
 use super::stage::{PageOf, Stage, Tally};
 use crate::Privacy;
 use crate::ids::IdSet;

@@ -1,11 +1,11 @@
 //! Which users' aliases are read. Each user costs one call, so aliases are most of the cost.
 
-use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
+use boxseat_schemas::plan::{Choice, RunPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, Utc};
 
 use super::budget::CallBudget;
 use super::survey::ListedUser;
-use super::{BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
+use super::{BaseRun, Inputs, is_overdue, is_unread_since, share, tie};
 
 /// The reads before the limit of calls is applied.
 pub(super) struct ReadCandidates {
@@ -80,7 +80,7 @@ impl ReadCandidates {
     }
 
     /// Takes as many of the due users as this run can afford, after the memberships.
-    pub(super) fn plan(mut self, call_budget: &mut CallBudget, plan: &mut NightPlan) -> StreamPlan {
+    pub(super) fn plan(mut self, call_budget: &mut CallBudget, plan: &mut RunPlan) -> StreamPlan {
         let wanted = self.due.len() as u64;
         while !call_budget.affords(self.due.len() as u64) {
             self.due.pop();
@@ -129,7 +129,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn of(inputs: &Inputs<'_>, base: &BaseNight, notes: &mut Vec<String>) -> Self {
+    fn of(inputs: &Inputs<'_>, base: &BaseRun, notes: &mut Vec<String>) -> Self {
         let survey = inputs.survey;
         let edited = survey
             .users

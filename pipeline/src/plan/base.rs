@@ -11,7 +11,7 @@ use crate::paginate::REACH;
 
 /// The known data of the base run. It is filled batch by batch from its snapshot tables in the lake.
 #[derive(Debug, Default)]
-pub struct BaseNight {
+pub struct BaseRun {
     pub(crate) users: IdMap<BaseUser>,
     pub(crate) groups: IdMap<BaseGroup>,
     /// For each group beyond the offset cap, the users of its readable pages.
@@ -46,15 +46,15 @@ impl BaseGroup {
     }
 }
 
-/// Columns of `users` that [`BaseNight::take_users`] reads.
+/// Columns of `users` that [`BaseRun::take_users`] reads.
 pub const USER_COLUMNS: &[&str] =
     &["user_id", "listing", "login", "modified_at", "aliases_read_at", "memberships_read_at"];
-/// Columns of `groups` that [`BaseNight::take_groups`] reads.
+/// Columns of `groups` that [`BaseRun::take_groups`] reads.
 pub const GROUP_COLUMNS: &[&str] = &["group_id", "memberships_read_at"];
-/// Columns of `memberships` that [`BaseNight::take_memberships`] and [`BaseNight::take_capped`] read.
+/// Columns of `memberships` that [`BaseRun::take_memberships`] and [`BaseRun::take_capped`] read.
 pub const MEMBERSHIP_COLUMNS: &[&str] = &["user_id", "group_id", "read_from"];
 
-impl BaseNight {
+impl BaseRun {
     /// Accepts rows of `users`, with [`USER_COLUMNS`].
     pub fn take_users(&mut self, batch: &RecordBatch) {
         let (ids, listings, logins) = (text(batch, "user_id"), text(batch, "listing"), text(batch, "login"));
@@ -96,12 +96,12 @@ impl BaseNight {
         }
     }
 
-    /// Whether a second pass over `memberships` with [`BaseNight::take_capped`] is useful.
+    /// Whether a second pass over `memberships` with [`BaseRun::take_capped`] is useful.
     pub fn has_capped_groups(&self) -> bool {
         self.groups.values().any(|group| group.is_capped())
     }
 
-    /// Records the users of the readable pages of capped groups. It must follow all calls of [`BaseNight::take_memberships`].
+    /// Records the users of the readable pages of capped groups. It must follow all calls of [`BaseRun::take_memberships`].
     pub fn take_capped(&mut self, batch: &RecordBatch) {
         let (users, groups, sides) =
             (text(batch, "user_id"), text(batch, "group_id"), text(batch, "read_from"));

@@ -1,11 +1,11 @@
 //! Which groups' members are read. From the group's side, a call returns a page of a thousand members. The users' side is read only for
 //! users that a group beyond the offset cap does not show.
 
-use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
+use boxseat_schemas::plan::{Choice, RunPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, Utc};
 
 use super::budget::CallBudget;
-use super::{BaseGroup, BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
+use super::{BaseGroup, BaseRun, Inputs, is_overdue, is_unread_since, share, tie};
 use crate::client::PAGE_LIMIT;
 use crate::ids::IdSet;
 use crate::paginate::REACH;
@@ -101,7 +101,7 @@ impl ReadCandidates {
         mut self,
         inputs: &Inputs<'_>,
         call_budget: &mut CallBudget,
-        plan: &mut NightPlan,
+        plan: &mut RunPlan,
     ) -> StreamPlan {
         let wanted = self.due.len();
         let mut calls = cost(&self.due);
@@ -176,7 +176,7 @@ fn why_full(inputs: &Inputs<'_>, calls: u64) -> Option<String> {
 }
 
 /// Users that the readable pages of a capped group do not show.
-fn hidden(inputs: &Inputs<'_>, base: &BaseNight) -> Vec<Walk> {
+fn hidden(inputs: &Inputs<'_>, base: &BaseRun) -> Vec<Walk> {
     if base.capped.is_empty() {
         return Vec::new();
     }
@@ -193,7 +193,7 @@ fn hidden(inputs: &Inputs<'_>, base: &BaseNight) -> Vec<Walk> {
 
 /// Users whose memberships were never read, such as new users. A group that is not read in this run cannot show them. Each costs one
 /// call, once.
-fn unread_users(inputs: &Inputs<'_>, base: &BaseNight, asked: &mut IdSet) -> Vec<Walk> {
+fn unread_users(inputs: &Inputs<'_>, base: &BaseRun, asked: &mut IdSet) -> Vec<Walk> {
     let is_unread = |id: &str| base.users.get(id).is_none_or(|known| known.memberships_read_at.is_none());
     let users = inputs.survey.users.iter().filter(|user| is_unread(&user.id));
     users

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! survey (listings, admin log)  ┐
-//! base run (when data was read) ├─▶ plan() ─▶ NightPlan ─▶ Crawl::follow
+//! base run (when data was read) ├─▶ plan() ─▶ RunPlan ─▶ Crawl::follow
 //! settings, budget, now         ┘
 //! ```
 //!
@@ -26,12 +26,12 @@ mod vanished;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan};
+use boxseat_schemas::plan::{Choice, RunPlan, Stream, StreamPlan};
 use boxseat_schemas::spool::{Request, TOKEN_ENDPOINT};
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub(crate) use base::{BaseGroup, FROM_GROUP, FROM_USER, LISTED, text};
-pub use base::{BaseNight, GROUP_COLUMNS, MEMBERSHIP_COLUMNS, USER_COLUMNS};
+pub use base::{BaseRun, GROUP_COLUMNS, MEMBERSHIP_COLUMNS, USER_COLUMNS};
 pub use budget::Budget;
 pub use feed::{failure, silence};
 pub(crate) use survey::Pages;
@@ -43,7 +43,7 @@ pub struct Inputs<'a> {
     /// The listings and the admin log of this run.
     pub survey: &'a Survey,
     /// The known data of the base run; `None` before the first complete run.
-    pub base: Option<&'a BaseNight>,
+    pub base: Option<&'a BaseRun>,
     /// How long ago the base run started.
     pub since_base: TimeDelta,
     /// Why the admin log is not reliable for changes; `None` if it is.
@@ -68,8 +68,8 @@ pub struct PlanSettings {
 }
 
 /// Decides what to read. Pure: the same input gives the same plan.
-pub fn plan(inputs: &Inputs<'_>) -> NightPlan {
-    let mut plan = NightPlan { announced: inputs.survey.feed.announced.clone(), ..NightPlan::default() };
+pub fn plan(inputs: &Inputs<'_>) -> RunPlan {
+    let mut plan = RunPlan { announced: inputs.survey.feed.announced.clone(), ..RunPlan::default() };
     let surveyed = surveyed(inputs.survey);
     let made: u64 = surveyed.iter().map(|stream| stream.calls).sum();
     plan.streams.extend(surveyed);

@@ -1,6 +1,6 @@
 //! The planner's decisions, run by run.
 
-use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
+use boxseat_schemas::plan::{Choice, RunPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::base::{BaseGroup, BaseUser};
@@ -10,7 +10,7 @@ use super::*;
 /// An enterprise without changes: everything was read one run ago.
 struct Night {
     survey: Survey,
-    base: BaseNight,
+    base: BaseRun,
     settings: PlanSettings,
     budget: Option<Budget>,
     feed_failure: Option<&'static str>,
@@ -25,7 +25,7 @@ impl Night {
     fn of(users: usize, groups: usize) -> Self {
         let mut night = Self {
             survey: Survey::default(),
-            base: BaseNight::default(),
+            base: BaseRun::default(),
             settings: PlanSettings {
                 alias_sweep: TimeDelta::days(30),
                 membership_resync: TimeDelta::days(7),
@@ -67,19 +67,19 @@ impl Night {
         });
     }
 
-    fn plan(&self) -> NightPlan {
+    fn plan(&self) -> RunPlan {
         self.plan_from(Some(&self.base))
     }
 
-    fn plan_at(&self, now: DateTime<Utc>) -> NightPlan {
+    fn plan_at(&self, now: DateTime<Utc>) -> RunPlan {
         self.plan_on(Some(&self.base), now)
     }
 
-    fn plan_from(&self, base: Option<&BaseNight>) -> NightPlan {
+    fn plan_from(&self, base: Option<&BaseRun>) -> RunPlan {
         self.plan_on(base, now())
     }
 
-    fn plan_on(&self, base: Option<&BaseNight>, now: DateTime<Utc>) -> NightPlan {
+    fn plan_on(&self, base: Option<&BaseRun>, now: DateTime<Utc>) -> RunPlan {
         plan(&Inputs {
             survey: &self.survey,
             base,
@@ -93,7 +93,7 @@ impl Night {
 }
 
 #[track_caller]
-fn stream(plan: &NightPlan, stream: Stream) -> &StreamPlan {
+fn stream(plan: &RunPlan, stream: Stream) -> &StreamPlan {
     plan.streams.iter().find(|planned| planned.stream == stream).expect("every stream has its line")
 }
 

@@ -1,12 +1,12 @@
 //! Users of the base run who are no longer listed: each is requested by id, and a few listed users must be returned.
 
-use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan};
+use boxseat_schemas::plan::{Choice, RunPlan, Stream, StreamPlan};
 
-use super::{BaseNight, Inputs, Survey, tie};
+use super::{BaseRun, Inputs, Survey, tie};
 use crate::ids::IdSet;
 
 /// Decides which missing users to request. Returns the calls that this costs.
-pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
+pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut RunPlan) -> u64 {
     let Some(base) = inputs.base else { return 0 };
     // Without change events, nothing could have been announced.
     if !inputs.survey.feed.login_only {
@@ -54,7 +54,7 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
 
 /// Groups of the base run that are not listed any more and that no event announces as deleted. The members of each are requested: only a
 /// 404 proves that the group is gone.
-pub(super) fn groups(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
+pub(super) fn groups(inputs: &Inputs<'_>, plan: &mut RunPlan) -> u64 {
     let Some(base) = inputs.base else { return 0 };
     let survey = inputs.survey;
     let mut known = IdSet::default();
@@ -76,13 +76,13 @@ pub(super) fn groups(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
 }
 
 /// Number of users that the base run listed and that are gone without a DELETE_USER event.
-fn unannounced(base: &BaseNight, survey: &Survey) -> u64 {
+fn unannounced(base: &BaseRun, survey: &Survey) -> u64 {
     let deleted = &survey.feed.deleted;
     vanished(base, survey).filter(|(id, was_listed)| *was_listed && !deleted.contains(id)).count() as u64
 }
 
 /// Users of the base run who are not listed, and whether the base run listed them.
-fn vanished<'a>(base: &'a BaseNight, survey: &'a Survey) -> impl Iterator<Item = (String, bool)> + 'a {
+fn vanished<'a>(base: &'a BaseRun, survey: &'a Survey) -> impl Iterator<Item = (String, bool)> + 'a {
     let gone = base.users.iter().filter(|(id, _)| !survey.listed.contains(id));
     gone.map(|(id, user)| (id.into_owned(), user.is_listed))
 }

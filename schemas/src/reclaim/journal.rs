@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::codes::{Outcome, PlanEnd, ReasonCode, Recorded};
-use super::plan::{Operator, PlanNight, Stage};
+use super::plan::{Operator, SnapshotId, Stage};
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub enum Record {
         /// Digest of the policy; `None` for an offboarding.
         policy_digest: Option<String>,
         /// The snapshot it was made from.
-        night: PlanNight,
+        night: SnapshotId,
         /// The operator who made it.
         by: Operator,
         /// The users in it.
@@ -99,7 +99,7 @@ pub enum Record {
         /// The Box account that acts.
         actor_user_id: String,
         /// The snapshot on which the policy was evaluated again.
-        night: PlanNight,
+        night: SnapshotId,
     },
     /// The admin log was read for a time range (R11).
     FeedRead {

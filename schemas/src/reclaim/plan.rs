@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::codes::{ReasonCode, Recorded};
 use super::journal::{Action, Standing};
-use crate::RunNumber;
+pub use crate::run::SnapshotId;
 
 /// Version of the file format. Format 1 has no [`Plan::approval`]; a newer format is refused.
 pub const PLAN_FORMAT: u32 = 2;
@@ -27,7 +27,7 @@ pub struct Plan {
     /// The enterprise. Another enterprise refuses the plan.
     pub enterprise_id: String,
     /// The snapshot that the plan was made from.
-    pub night: PlanNight,
+    pub night: SnapshotId,
     /// When the plan was made.
     pub created_at: DateTime<Utc>,
     /// After this time, the plan allows only two things: reconciling reads, and ending the sessions of users who are already suspended.
@@ -51,17 +51,6 @@ pub struct Plan {
     pub people: Vec<PlannedPerson>,
     /// All other users that the policy evaluated, with the reason for the exclusion.
     pub left_out: Vec<LeftOut>,
-}
-
-/// The snapshot a plan was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanNight {
-    /// Its run.
-    pub run_number: RunNumber,
-    /// Its UTC date.
-    pub snapshot_date: NaiveDate,
-    /// The time from which days are counted back.
-    pub now_at: DateTime<Utc>,
 }
 
 /// An operator at a machine.

@@ -1,6 +1,6 @@
 //! The history of users: versions of their records, and the single changes that led to a new version.
 
-use super::night::USERS_COLUMNS;
+use super::snapshot::USERS_COLUMNS;
 use super::{Column, Kind, Layout, Table, column};
 
 /// Versions of users (SCD2).

@@ -8,10 +8,10 @@ mod computed;
 mod events;
 mod evidence;
 mod history;
-mod night;
 mod rows;
 mod runs;
 mod seats;
+mod snapshot;
 mod views;
 
 use std::sync::Arc;
@@ -22,10 +22,10 @@ pub use computed::{ACCOUNTS, API_USAGE_MONTHLY, LICENCE_SUMMARY, REPORT_SETTINGS
 pub use events::{ADMIN_EVENTS, EVENT_COVERAGE, EVENTS, LOGIN_EVENTS};
 pub use evidence::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS};
 pub use history::{USER_CHANGES, USERS_HISTORY, tracked};
-pub use night::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, USERS};
 pub use rows::Rows;
 pub use runs::{DATA_CHECKS, REJECTS, RUN_CALLS, RUN_ROWS, SYNC_RUNS};
 pub use seats::{LICENCE_TERMS, RECLAIM_CANDIDATES, SEAT_ACTIONS, SEAT_USAGE_DAILY};
+pub use snapshot::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, USERS};
 pub use views::{
     ACCESS_REVIEW, ACCOUNT_TRACKING_CODES, DORMANT_ADMINS, GROUP_HEALTH, IDLE_ACCOUNTS, RECLAIMABLE_SEATS,
     SUSPENDED_SEATS,
@@ -113,7 +113,7 @@ pub struct Table {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Lake: one whole copy per snapshot, partitioned by `snapshot_date`. Warehouse: the latest snapshot.
-    Night,
+    Snapshot,
     /// Lake: rows of a run are appended and never changed. Warehouse: rows of current runs.
     Append,
     /// Lake: as [`Layout::Append`], but the rows are the differences of a run from its base. Warehouse: rows of the runs of the snapshot's
@@ -122,7 +122,7 @@ pub enum Layout {
     /// Lake: as [`Layout::Append`], but a later run may count again what an earlier run counted. Warehouse: the rows of current runs that
     /// `schemas/warehouse/<name>.sql` selects.
     Recounted,
-    /// Lake: as [`Layout::Append`], one row per run. Warehouse: for each date, the row of its [snapshot](crate::run::nights).
+    /// Lake: as [`Layout::Append`], one row per run. Warehouse: for each date, the row of its [snapshot](crate::run::snapshots).
     PerNight,
     /// Lake: appended by commands between the runs. Warehouse: all rows, whatever the status of the run that they name.
     Journal,
@@ -209,7 +209,7 @@ impl Table {
     /// The lake's partition column, if it has one.
     pub fn partition(&self) -> Option<&'static str> {
         match self.layout {
-            Layout::Night => Some(SNAPSHOT_DATE.name),
+            Layout::Snapshot => Some(SNAPSHOT_DATE.name),
             Layout::Events => Some(EVENT_MONTH.name),
             _ => None,
         }
@@ -217,7 +217,7 @@ impl Table {
 
     fn store_columns(&self) -> Vec<Column> {
         let partition = match self.layout {
-            Layout::Night => Some(SNAPSHOT_DATE),
+            Layout::Snapshot => Some(SNAPSHOT_DATE),
             Layout::Events => Some(EVENT_MONTH),
             _ => None,
         };

@@ -1,7 +1,7 @@
 //! The checker must find every violation, else a passed check proves nothing.
 
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
+use boxseat_schemas::reclaim::plan::{Operator, SnapshotId};
 use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record, Stage, Standing};
 use boxseat_simulator::{Account, App, Deed, Doer, TrueLogin, TrueUser, Truth, Verb};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -58,7 +58,7 @@ fn created() -> Record {
         digest: "d".to_owned(),
         stage: Stage::Suspend,
         policy_digest: Some("sha256:0".to_owned()),
-        night: PlanNight { run_number: RunNumber(1), snapshot_date: day(0).date_naive(), now_at: day(0) },
+        night: SnapshotId { run_number: RunNumber(1), snapshot_date: day(0).date_naive(), now_at: day(0) },
         by: operator(),
         user_ids: vec![ID.to_owned()],
         receiver_user_ids: vec![RECEIVER.to_owned()],

@@ -11,7 +11,7 @@ use crate::cli::{Format, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
-use crate::reclaim::apply::{NIGHT_MAX_AGE, is_done, is_due};
+use crate::reclaim::apply::{SNAPSHOT_MAX_AGE, is_done, is_due};
 use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::figures::people;
 use crate::reclaim::journal_state::{CAPS_WINDOW, JournalState, PlanState};
@@ -307,7 +307,7 @@ fn next(
         return (approved, "waits for its day".to_owned());
     }
     let is_fresh = warehouse::published(context.store.root()).ok().flatten().is_some_and(|night| {
-        context.now - night.now_at <= NIGHT_MAX_AGE && night.run_number >= file.plan.night.run_number
+        context.now - night.now_at <= SNAPSHOT_MAX_AGE && night.run_number >= file.plan.night.run_number
     });
     (approved, if is_fresh { "apply" } else { "sync, then apply" }.to_owned())
 }

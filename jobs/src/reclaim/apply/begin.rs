@@ -15,7 +15,7 @@ use super::{ApplyEnv, Task};
 use crate::error::CommandError;
 
 /// Maximum age of the snapshot on which the policy is evaluated again (R10).
-pub(crate) const NIGHT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
+pub(crate) const SNAPSHOT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
 
 /// R7, R9, R10: whether a plan may be applied at all.
 ///
@@ -50,11 +50,11 @@ pub(crate) fn admit(
         return Err(CommandError::refused(format!("plan {id} is for {day}"))
             .hint("`boxseat reclaim nightly` applies it on that day"));
     }
-    if snapshot.age(now) > NIGHT_MAX_AGE {
+    if snapshot.age(now) > SNAPSHOT_MAX_AGE {
         return Err(CommandError::refused(format!(
             "the latest snapshot is {} hours old, and the limit is {} hours",
             snapshot.age(now).num_hours(),
-            NIGHT_MAX_AGE.num_hours()
+            SNAPSHOT_MAX_AGE.num_hours()
         ))
         .hint("run `boxseat sync` first"));
     }
@@ -140,7 +140,7 @@ pub(super) fn note(
         plan_id: task.plan.plan_id.clone(),
         by: env.by.clone(),
         actor_user_id: actor_user_id.to_owned(),
-        night: task.snapshot.night.clone(),
+        night: task.snapshot.night,
     };
     journal.append((env.clock)(), record)?;
     // If the command is killed later, only the journal has its entries. The anchor proves that it began.
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::reclaim::journal_state::tests::{created, day, operator, past};
-    use crate::reclaim::testing::{idler, night_at, snapshot};
+    use crate::reclaim::testing::{idler, snapshot, snapshot_time};
 
     fn plan() -> Plan {
         let snapshot = snapshot([idler("1")]);
@@ -174,8 +174,8 @@ mod tests {
             store_id: snapshot.store_id,
             enterprise_id: snapshot.enterprise_id,
             night: snapshot.night,
-            created_at: night_at(),
-            expires_at: night_at() + TimeDelta::days(7),
+            created_at: snapshot_time(),
+            expires_at: snapshot_time() + TimeDelta::days(7),
             planned_by: operator("planner"),
             origin: Origin::Policy {
                 policy_digest: "sha256:0".to_owned(),
@@ -199,7 +199,7 @@ mod tests {
 
     fn why(plan: &Plan, digest: &str, past: &JournalState, configured: &ApprovalTerms, hours: i64) -> String {
         let snapshot = snapshot([idler("1")]);
-        let now = night_at() + TimeDelta::hours(hours);
+        let now = snapshot_time() + TimeDelta::hours(hours);
         let file = PlanFile {
             plan: plan.clone(),
             digest: digest.to_owned(),
@@ -268,9 +268,9 @@ mod tests {
     /// R19: not before its day.
     #[test]
     fn r19_an_offboarding_waits_for_its_day() {
-        let on = (night_at() + TimeDelta::days(1)).date_naive();
+        let on = (snapshot_time() + TimeDelta::days(1)).date_naive();
         let origin = Origin::Offboard { on: Some(on) };
-        assert!(!is_due(&origin, night_at().date_naive()) && is_due(&origin, on));
+        assert!(!is_due(&origin, snapshot_time().date_naive()) && is_due(&origin, on));
         assert!(is_due(&Origin::Offboard { on: None }, day(0).date_naive()));
     }
 }

@@ -47,7 +47,7 @@ use super::snapshot::Snapshot;
 use crate::error::{CommandError, TRY_LATER};
 use steps::Steps;
 
-pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
+pub(crate) use begin::{SNAPSHOT_MAX_AGE, admit, is_due, ours};
 pub(crate) use confirm::Canaries;
 pub(crate) use content::Content;
 pub(crate) use outcome::{Applied, UserOutcome};
@@ -290,7 +290,7 @@ impl<'a> Run<'a> {
         };
         let brief = FeedBrief {
             mark,
-            night_at: self.task.snapshot.night.now_at,
+            snapshot_time: self.task.snapshot.night.now_at,
             activity: &self.task.inputs.activity_events,
             events_by_day: &self.task.snapshot.events_by_day,
             quiet_dates: &self.task.inputs.quiet_dates,

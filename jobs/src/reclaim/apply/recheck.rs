@@ -11,7 +11,7 @@ use super::super::evaluator::{Evaluator, Verdict, changed, never};
 use super::super::feed::News;
 use super::super::offboarding;
 use super::super::snapshot::{Person, Snapshot};
-use super::begin::NIGHT_MAX_AGE;
+use super::begin::SNAPSHOT_MAX_AGE;
 use super::confirm::Canaries;
 use super::other_account::other_account;
 use super::{CallResult, Run, Skip, Task, UserOutcome};
@@ -178,7 +178,7 @@ impl Run<'_> {
             let skip = Skip::for_now(ReasonCode::Expired, "the plan expired during the run: make a new plan");
             return Ok(Recheck::Left(skip));
         }
-        if self.task.snapshot.age(self.now()) > NIGHT_MAX_AGE {
+        if self.task.snapshot.age(self.now()) > SNAPSHOT_MAX_AGE {
             let skip = Skip::for_now(
                 ReasonCode::NightTooOld,
                 "the snapshot became too old during the run: run `boxseat sync`",

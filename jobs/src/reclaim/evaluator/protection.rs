@@ -168,7 +168,7 @@ impl Evaluator<'_> {
         };
         let created = person.created_at.ok_or_else(|| unknown("created"))?;
         let seen = person.first_seen_at.ok_or_else(|| unknown("first seen"))?;
-        let is_later = self.snapshot.first_night_at.is_none_or(|first| seen > first);
+        let is_later = self.snapshot.first_snapshot_time.is_none_or(|first| seen > first);
         let grace = self.snapshot.new_user_grace_days;
         if (night - created).num_days() < grace {
             return Err(Denial::new(

@@ -6,7 +6,7 @@ use super::*;
 use crate::reclaim::journal_state::tests::{created, day, intent, outcome, past};
 use crate::reclaim::policy_inputs::{Hold, Leave as LeaveRow, List};
 use crate::reclaim::snapshot::{Edit, OnLeave};
-use crate::reclaim::testing::{TO_DELETE, idler, inputs, night_at, policy, snapshot, suspended, worker};
+use crate::reclaim::testing::{TO_DELETE, idler, inputs, policy, snapshot, snapshot_time, suspended, worker};
 
 mod caps;
 mod evidence;
@@ -39,7 +39,7 @@ impl World {
     }
 
     fn evaluator(&self) -> Result<Evaluator<'_>, Vec<Refusal>> {
-        Evaluator::new(&self.policy, &self.snapshot, &self.past, &self.inputs, night_at(), [])
+        Evaluator::new(&self.policy, &self.snapshot, &self.past, &self.inputs, snapshot_time(), [])
     }
 
     #[track_caller]

@@ -1,6 +1,6 @@
 //! What happened to one plan, by the journal: approvals and its end.
 
-use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
+use boxseat_schemas::reclaim::plan::{Operator, SnapshotId};
 use boxseat_schemas::reclaim::{PlanEnd, Recorded, Stage};
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -14,7 +14,7 @@ pub(crate) struct PlanState {
     /// `None`: an offboarding.
     pub(crate) policy_digest: Option<String>,
     /// The snapshot it was made from.
-    pub(crate) night: PlanNight,
+    pub(crate) night: SnapshotId,
     /// The journal entry that made it: plans are ordered by it, because clocks can be set back.
     pub(crate) sequence: u64,
     /// When it was made.

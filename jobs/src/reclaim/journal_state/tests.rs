@@ -1,6 +1,6 @@
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::PlanEnd;
-use boxseat_schemas::reclaim::plan::PlanNight;
+use boxseat_schemas::reclaim::plan::SnapshotId;
 
 use super::*;
 
@@ -12,8 +12,8 @@ pub(crate) fn operator(name: &str) -> Operator {
     Operator { os_user: name.into(), host: "night".into() }
 }
 
-pub(crate) fn night(of: i64) -> PlanNight {
-    PlanNight { run_number: RunNumber(7), snapshot_date: day(of).date_naive(), now_at: day(of) }
+pub(crate) fn night(of: i64) -> SnapshotId {
+    SnapshotId { run_number: RunNumber(7), snapshot_date: day(of).date_naive(), now_at: day(of) }
 }
 
 pub(crate) fn created(plan_id: &str, stage: Stage, users: &[&str], receivers: &[&str]) -> Record {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::reclaim::plan::PlanNight;
+use boxseat_schemas::reclaim::plan::SnapshotId;
 use boxseat_simulator::{TrueUser, Truth};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -37,9 +37,9 @@ impl Nights {
     /// Reads one more snapshot.
     pub(super) fn read(&mut self, night: &Truth, intent: &Intent, enterprise_id: &str) -> Snapshot {
         let now = at(&night.now);
-        let first_night_at = *self.first_at.get_or_insert(now);
+        let first_snapshot_time = *self.first_at.get_or_insert(now);
         self.count += 1;
-        let (first, until) = (first_night_at - TimeDelta::days(WINDOW_DAYS), now - SETTLE);
+        let (first, until) = (first_snapshot_time - TimeDelta::days(WINDOW_DAYS), now - SETTLE);
         let coverage = self.gaps.logins.newest_span(first, until);
         let edit_coverage = self.gaps.edits.newest_span(first, until);
         for person in self.people.values_mut() {
@@ -77,7 +77,7 @@ impl Nights {
             person.leave = leave.map(|(_, _, to)| OnLeave { until: to.parse().ok() });
             let covered_from = coverage.map(|span| span.0);
             let since = [person.last_activity_at, covered_from, person.created_at, person.returned_at];
-            let first_seen = person.first_seen_at.filter(|at| *at > first_night_at);
+            let first_seen = person.first_seen_at.filter(|at| *at > first_snapshot_time);
             let since = since.into_iter().chain([first_seen]).flatten().max();
             person.proven_idle_days =
                 since.filter(|_| coverage.is_some()).map(|since| (now - since).num_days());
@@ -89,12 +89,12 @@ impl Nights {
         Snapshot {
             store_id: STORE,
             enterprise_id: enterprise_id.to_owned(),
-            night: PlanNight {
+            night: SnapshotId {
                 run_number: RunNumber(self.count),
                 snapshot_date: now.date_naive(),
                 now_at: now,
             },
-            first_night_at: Some(first_night_at),
+            first_snapshot_time: Some(first_snapshot_time),
             login_coverage: coverage,
             activity_coverage: edit_coverage.map(|span| ("EDIT_USER".to_owned(), span)).into_iter().collect(),
             evidence_sources: vec!["LOGIN".to_owned()],

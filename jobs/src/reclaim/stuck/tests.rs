@@ -3,7 +3,7 @@ use boxseat_schemas::reclaim::{Attempt, Record, Stage, Standing};
 use super::*;
 use crate::reclaim::journal_state::tests::{created, day, intent, night, operator, outcome, past, read};
 use crate::reclaim::policy_inputs::Hold;
-use crate::reclaim::testing::{TO_DELETE, idler, inputs, night_at, policy, snapshot, suspended};
+use crate::reclaim::testing::{TO_DELETE, idler, inputs, policy, snapshot, snapshot_time, suspended};
 
 fn destination(items: u64) -> Record {
     Record::DestinationRead {
@@ -57,7 +57,7 @@ fn of(one: Person, records: &[(i64, Record)]) -> Option<Stuck> {
     ];
     all.extend_from_slice(records);
     let snapshot = snapshot([one, idler("77"), idler("9")]);
-    let mut stuck = stuck(&past(&all), &snapshot, Some(&policy(TO_DELETE)), &inputs(), night_at());
+    let mut stuck = stuck(&past(&all), &snapshot, Some(&policy(TO_DELETE)), &inputs(), snapshot_time());
     assert!(stuck.len() <= 1);
     stuck.pop()
 }
@@ -170,7 +170,7 @@ fn r19_an_expired_plan_is_reported_whatever_the_policy_says_about_the_refusal() 
     ];
     let snapshot = snapshot([suspended("1"), idler("77"), idler("9")]);
     let reactivate = policy(&format!("{TO_DELETE}[transfer]\nwhen_refused = \"reactivate\"\n"));
-    let stuck = stuck(&past(&records), &snapshot, Some(&reactivate), &inputs(), night_at());
+    let stuck = stuck(&past(&records), &snapshot, Some(&reactivate), &inputs(), snapshot_time());
     assert_eq!(stuck.len(), 1);
     assert_eq!(stuck[0].word, ReasonCode::EndedEarly);
 }
@@ -190,7 +190,7 @@ fn r19_a_hold_on_a_leaver_is_reported_the_next_day() {
         let mut lists = inputs();
         lists.holds.as_mut().unwrap().rows = held.iter().map(hold).collect();
         let snapshot = snapshot([suspended("1"), idler("77"), idler("9")]);
-        stuck(&past(&records), &snapshot, Some(&policy(TO_DELETE)), &lists, night_at())
+        stuck(&past(&records), &snapshot, Some(&policy(TO_DELETE)), &lists, snapshot_time())
     };
     assert_eq!(said(&[]), []);
     let held = said(&["1"]);
@@ -214,7 +214,7 @@ fn r3_an_old_list_of_holds_hides_no_stuck_user() {
     );
     let snapshot = snapshot([Person { role: Some("coadmin".to_owned()), ..suspended("1") }, idler("77")]);
     let words = |inputs: &PolicyInputs| -> Vec<Recorded<ReasonCode>> {
-        let stuck = stuck(&past, &snapshot, Some(&policy(TO_DELETE)), inputs, night_at());
+        let stuck = stuck(&past, &snapshot, Some(&policy(TO_DELETE)), inputs, snapshot_time());
         stuck.into_iter().map(|stuck| stuck.word).collect()
     };
     assert_eq!(words(&inputs()), words(&old));

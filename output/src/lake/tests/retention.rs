@@ -30,13 +30,13 @@ fn removed_snapshot_is_hidden_from_new_readers_and_stays_on_disk_for_old_ones() 
         lake.commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, &[&format!("a{number}")])))
             .unwrap();
     }
-    assert_eq!(lake.nights(&EMAIL_ALIASES).unwrap().len(), 3);
-    let removed = lake.remove_nights(&EMAIL_ALIASES, |run| run.0 != 2).unwrap();
+    assert_eq!(lake.snapshots(&EMAIL_ALIASES).unwrap().len(), 3);
+    let removed = lake.remove_snapshots(&EMAIL_ALIASES, |run| run.0 != 2).unwrap();
     assert_eq!(removed, 1);
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1, 2, 3]), ["a1", "a3"]);
-    assert_eq!(lake.nights(&EMAIL_ALIASES).unwrap(), [1, 3].map(RunNumber).into());
+    assert_eq!(lake.snapshots(&EMAIL_ALIASES).unwrap(), [1, 3].map(RunNumber).into());
     assert_eq!(
-        lake.remove_nights(&EMAIL_ALIASES, |run| run.0 != 2).unwrap(),
+        lake.remove_snapshots(&EMAIL_ALIASES, |run| run.0 != 2).unwrap(),
         0,
         "there is nothing left to remove"
     );
@@ -57,8 +57,8 @@ fn removed_snapshot_is_hidden_from_new_readers_and_stays_on_disk_for_old_ones() 
 #[test]
 fn merged_files_have_the_same_rows_of_the_same_runs() {
     let (directory, lake) = lake();
-    let nights = FILES_PER_MERGE as u64;
-    for number in 1..nights {
+    let snapshots = FILES_PER_MERGE as u64;
+    for number in 1..snapshots {
         lake.commit(
             &USER_CHANGES,
             RunNumber(number),
@@ -67,15 +67,15 @@ fn merged_files_have_the_same_rows_of_the_same_runs() {
         .unwrap();
     }
     assert_eq!(lake.compact(&USER_CHANGES).unwrap(), 0, "too few to be worth it");
-    lake.commit(&USER_CHANGES, RunNumber(nights), &mut once(changes(nights, &["x", "y"]))).unwrap();
-    let all: Vec<u64> = (1..=nights).collect();
+    lake.commit(&USER_CHANGES, RunNumber(snapshots), &mut once(changes(snapshots, &["x", "y"]))).unwrap();
+    let all: Vec<u64> = (1..=snapshots).collect();
     let before = ids(&lake, &USER_CHANGES, &all);
 
-    assert_eq!(lake.compact(&USER_CHANGES).unwrap(), nights);
+    assert_eq!(lake.compact(&USER_CHANGES).unwrap(), snapshots);
     assert_eq!(lake.compact(&USER_CHANGES).unwrap(), 0);
     assert_eq!(ids(&lake, &USER_CHANGES, &all), before);
     assert_eq!(ids(&lake, &USER_CHANGES, &[7]), ["c07"]);
-    assert_eq!(ids(&lake, &USER_CHANGES, &[nights]), ["x", "y"]);
+    assert_eq!(ids(&lake, &USER_CHANGES, &[snapshots]), ["x", "y"]);
     assert_eq!(
         files(directory.path(), ".parquet")
             .iter()
@@ -84,20 +84,20 @@ fn merged_files_have_the_same_rows_of_the_same_runs() {
         1
     );
     let unneeded = kinds(&lake.unneeded().unwrap());
-    assert_eq!(unneeded.iter().filter(|kind| **kind == UnneededKind::Data).count() as u64, nights);
+    assert_eq!(unneeded.iter().filter(|kind| **kind == UnneededKind::Data).count() as u64, snapshots);
 
     // A repeated run finds its rows in their new file. The next run continues normally.
     assert_eq!(
-        lake.commit(&USER_CHANGES, RunNumber(nights), &mut once(changes(nights, &["z"]))).unwrap(),
+        lake.commit(&USER_CHANGES, RunNumber(snapshots), &mut once(changes(snapshots, &["z"]))).unwrap(),
         Committed { rows: 2, already: true }
     );
-    lake.commit(&USER_CHANGES, RunNumber(nights + 1), &mut once(changes(nights + 1, &["z"]))).unwrap();
+    lake.commit(&USER_CHANGES, RunNumber(snapshots + 1), &mut once(changes(snapshots + 1, &["z"]))).unwrap();
     for file in lake.unneeded().unwrap() {
         lake.delete(&file).unwrap();
     }
     let lake = Lake::open(&directory.path().join("lake"), 0o640).unwrap();
     assert_eq!(ids(&lake, &USER_CHANGES, &all), before);
-    assert_eq!(ids(&lake, &USER_CHANGES, &[nights + 1]), ["z"]);
+    assert_eq!(ids(&lake, &USER_CHANGES, &[snapshots + 1]), ["z"]);
 }
 
 /// Why: removed events must not be counted as "no login", so readers must get the first day that is kept.

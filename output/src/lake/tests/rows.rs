@@ -22,9 +22,9 @@ fn snapshots_are_stored_in_separate_partitions() {
     assert_eq!(ids(&lake, &USERS, &[]), [""; 0]);
     assert_eq!(ids(&lake, &USERS, &[9]), [""; 0]);
     assert_eq!(ids(&lake, &MEMBERSHIPS, &[1]), [""; 0], "nothing was ever committed");
-    let nights = directory.path().join("lake/users");
+    let snapshots = directory.path().join("lake/users");
     for date in ["2026-03-01", "2026-03-02"] {
-        assert_eq!(files(&nights.join(format!("snapshot_date={date}")), ".parquet").len(), 1);
+        assert_eq!(files(&snapshots.join(format!("snapshot_date={date}")), ".parquet").len(), 1);
     }
 
     let whole: Vec<RecordBatch> =
@@ -159,7 +159,7 @@ fn a_column_added_later_is_null_in_older_rows() {
 
 const GROUPS_HEAD: Table = Table {
     name: "groups",
-    layout: boxseat_schemas::table::Layout::Night,
+    layout: boxseat_schemas::table::Layout::Snapshot,
     key: &["group_id"],
     comment: "",
     columns: &[],

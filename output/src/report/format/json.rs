@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::rows::{kind, plain};
 use crate::report::model::{
-    Body, Chart, Figure, Level, Report, ReportNight, Section, Table, Value, ValueKind,
+    Body, Chart, Figure, Level, Report, ReportSnapshot, Section, Table, Value, ValueKind,
 };
 
 /// Version of this JSON. It increases when a field changes its meaning or is removed.
@@ -22,13 +22,13 @@ struct Whole<'a>(&'a Report);
 
 impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Report { name, title, question, night, notices, filters, sections } = self.0;
+        let Report { name, title, question, snapshot, notices, filters, sections } = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("schema_version", &JSON_SCHEMA_VERSION)?;
         map.serialize_entry("report", name)?;
         map.serialize_entry("title", title)?;
         map.serialize_entry("question", question)?;
-        map.serialize_entry("night", &Night(night))?;
+        map.serialize_entry("night", &Night(snapshot))?;
         let notice = |level, text| Pairs([("level", level), ("text", text)]);
         let notices: Vec<_> = notices.iter().map(|it| notice(level(it.level), it.text.as_str())).collect();
         map.serialize_entry("notices", &notices)?;
@@ -57,18 +57,18 @@ impl<const N: usize> Serialize for Pairs<'_, N> {
     }
 }
 
-struct Night<'a>(&'a ReportNight);
+struct Night<'a>(&'a ReportSnapshot);
 
 impl Serialize for Night<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let night = self.0;
+        let snapshot = self.0;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("enterprise_id", &night.enterprise_id)?;
-        map.serialize_entry("snapshot_date", &night.snapshot_date.to_string())?;
-        map.serialize_entry("run_number", &night.run_number.0)?;
-        map.serialize_entry("now_at", &plain(&Value::Time(night.now_at)))?;
+        map.serialize_entry("enterprise_id", &snapshot.enterprise_id)?;
+        map.serialize_entry("snapshot_date", &snapshot.snapshot_date.to_string())?;
+        map.serialize_entry("run_number", &snapshot.run_number.0)?;
+        map.serialize_entry("now_at", &plain(&Value::Time(snapshot.now_at)))?;
         map.serialize_entry("time_zone", "UTC")?;
-        map.serialize_entry("is_as_of", &night.is_as_of)?;
+        map.serialize_entry("is_as_of", &snapshot.is_as_of)?;
         map.end()
     }
 }

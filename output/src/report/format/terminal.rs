@@ -8,7 +8,7 @@ use crate::report::model::{Body, Chart, Figure, Level, Report, Section, Table, V
 use boxseat_schemas::text::visible_line;
 
 /// Maximum number of rows over time. More rows are only in the other formats.
-const LAST_NIGHTS: usize = 31;
+const LAST_RUNS: usize = 31;
 /// The minimum width of a column of longer text. The state of a seat fits in it.
 const LEAST_TEXT: usize = 14;
 /// Each text column gets up to this width, if it needs it, before any column gets more.
@@ -26,16 +26,16 @@ const GAP: usize = 2;
 /// the table. If fewer than three fit, each row is a list of all its values.
 pub fn terminal(report: &Report, width: usize) -> String {
     let mut page = Page { text: String::new(), width: width.max(40) };
-    let night = &report.night;
+    let snapshot = &report.snapshot;
     page.wrapped("", &format!("{}: {}", report.title, report.question));
     page.wrapped(
         "",
         &format!(
             "Snapshot of {} (run {}, {} UTC), enterprise {}. Days and weeks are UTC.",
-            night.snapshot_date,
-            night.run_number,
-            night.now_at.format("%F %H:%M"),
-            night.enterprise_id
+            snapshot.snapshot_date,
+            snapshot.run_number,
+            snapshot.now_at.format("%F %H:%M"),
+            snapshot.enterprise_id
         ),
     );
     let filters: Vec<String> =
@@ -117,7 +117,7 @@ impl Page {
         }
         // The newest row is the last, so the beginning is cut.
         let is_over_time = matches!(table.chart, Some(Chart::Lines { .. })) && is_ascending(table);
-        let cut = if is_over_time { table.rows.len().saturating_sub(LAST_NIGHTS) } else { 0 };
+        let cut = if is_over_time { table.rows.len().saturating_sub(LAST_RUNS) } else { 0 };
         let rows = &table.rows[cut..];
         let drawn = leading(table, rows, self.width);
         if drawn.len() < LEAST_COLUMNS.min(table.columns.len()) {

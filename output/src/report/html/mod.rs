@@ -19,7 +19,7 @@ use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::{Body, Figure, Level, Notice, Report, ReportNight};
+use super::{Body, Figure, Level, Notice, Report, ReportSnapshot};
 use crate::{Error, Result};
 use escaped::Escaped;
 use section::Place;
@@ -51,14 +51,14 @@ pub fn page(reports: &[Report], people: People) -> Result<String> {
     let document = html! {
         (DOCTYPE)
         html lang="en" {
-            (head(&title, &first.night))
+            (head(&title, &first.snapshot))
             body {
                 a.skip href="#main" { "Skip to the figures" }
                 header {
                     p.brand { "boxseat" }
                     h1 { (Escaped::of(&title)) }
                     @if is_alone { p.question { (Escaped::of(&first.question)) } }
-                    (night(&first.night))
+                    (snapshot(&first.snapshot))
                     (filters(first))
                 }
                 main id="main" tabindex="-1" {
@@ -78,8 +78,8 @@ pub fn page(reports: &[Report], people: People) -> Result<String> {
                 }
                 footer {
                     p {
-                        "Made by boxseat " (env!("CARGO_PKG_VERSION")) " from run " (Escaped::number(first.night.run_number.as_i64()))
-                        " of enterprise " (Escaped::of(&first.night.enterprise_id)) ". "
+                        "Made by boxseat " (env!("CARGO_PKG_VERSION")) " from run " (Escaped::number(first.snapshot.run_number.as_i64()))
+                        " of enterprise " (Escaped::of(&first.snapshot.enterprise_id)) ". "
                         "Days and times are UTC. This page loads no other files."
                     }
                 }
@@ -90,7 +90,7 @@ pub fn page(reports: &[Report], people: People) -> Result<String> {
     Ok(document.into_string())
 }
 
-fn head(title: &str, night: &ReportNight) -> Markup {
+fn head(title: &str, snapshot: &ReportSnapshot) -> Markup {
     let policy = format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; form-action 'none'",
         hash(STYLE),
@@ -106,7 +106,7 @@ fn head(title: &str, night: &ReportNight) -> Markup {
             meta name="robots" content="noindex";
             // Without it, phones convert numbers to links.
             meta name="format-detection" content="telephone=no";
-            title { (Escaped::of(title)) ", " (Escaped::of(&value::day(night.snapshot_date))) }
+            title { (Escaped::of(title)) ", " (Escaped::of(&value::day(snapshot.snapshot_date))) }
             // Browsers request an icon unless the page has one.
             link rel="icon" href="data:,";
             style { (PreEscaped(STYLE)) }
@@ -119,16 +119,16 @@ fn hash(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
 }
 
-fn night(night: &ReportNight) -> Markup {
+fn snapshot(snapshot: &ReportSnapshot) -> Markup {
     html! {
-        p.night {
+        p.snapshot {
             "Snapshot of "
-            time datetime=(value::day(night.snapshot_date)) {
-                (night.snapshot_date.format("%A, %-d %B %Y").to_string())
+            time datetime=(value::day(snapshot.snapshot_date)) {
+                (snapshot.snapshot_date.format("%A, %-d %B %Y").to_string())
             }
-            ", as of " (night.now_at.format("%H:%M").to_string()) " UTC"
-            @if night.is_as_of { ", past snapshot" }
-            " · enterprise " (Escaped::of(&night.enterprise_id))
+            ", as of " (snapshot.now_at.format("%H:%M").to_string()) " UTC"
+            @if snapshot.is_as_of { ", past snapshot" }
+            " · enterprise " (Escaped::of(&snapshot.enterprise_id))
         }
     }
 }

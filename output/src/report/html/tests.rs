@@ -35,7 +35,7 @@ fn report(sections: Vec<Section>) -> Report {
         name: "licences",
         title: "Licences".to_owned(),
         question: "How many seats have we bought, and how are they used?".to_owned(),
-        night: ReportNight {
+        snapshot: ReportSnapshot {
             enterprise_id: "900".to_owned(),
             snapshot_date: date(),
             run_number: RunNumber(30),
@@ -54,12 +54,12 @@ fn figure(id: &'static str, label: &str, value: Value, meaning: &str, is_headlin
 
 /// Every kind of section, with difficult names.
 fn licences() -> Report {
-    let nights: Vec<Vec<Value>> = (0..30_i64)
-        .map(|night| {
-            let day = date() - Days::new(29 - night.unsigned_abs());
+    let snapshots: Vec<Vec<Value>> = (0..30_i64)
+        .map(|snapshot| {
+            let day = date() - Days::new(29 - snapshot.unsigned_abs());
             let assigned =
-                if night == 12 { Value::Unknown } else { Value::Count(478 + night + night % 4 * 3) };
-            let used = if night < 3 { Value::Unknown } else { Value::Count(352 + night * 2 % 9) };
+                if snapshot == 12 { Value::Unknown } else { Value::Count(478 + snapshot + snapshot % 4 * 3) };
+            let used = if snapshot < 3 { Value::Unknown } else { Value::Count(352 + snapshot * 2 % 9) };
             vec![Value::Date(day), assigned, Value::Count(525), used]
         })
         .collect();
@@ -70,7 +70,7 @@ fn licences() -> Report {
             column("seats_purchased", "Bought", ValueKind::Count),
             column("active_90d", "Used in 90 days", ValueKind::Count),
         ],
-        rows: nights,
+        rows: snapshots,
         chart: Some(Chart::Lines {
             x: "snapshot_date",
             series: vec!["seats_assigned", "seats_purchased", "active_90d"],

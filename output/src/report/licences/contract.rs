@@ -3,8 +3,8 @@
 use boxseat_schemas::Money;
 use chrono::{Days, NaiveDate};
 
-use super::forecast::{LEAST_NIGHTS, TREND_DAYS, growth, months_left, reused, runs_out, slope, true_up};
-use super::over_time::KnownNight;
+use super::forecast::{LEAST_SNAPSHOTS, TREND_DAYS, growth, months_left, reused, runs_out, slope, true_up};
+use super::over_time::KnownSnapshot;
 use super::seats::Seats;
 use super::terms::Terms;
 use crate::Result;
@@ -16,7 +16,7 @@ use crate::report::{count, figure, headline, section as section_of};
 struct Contract<'a> {
     terms: &'a Terms,
     seats: &'a Seats,
-    nights: &'a [KnownNight],
+    snapshots: &'a [KnownSnapshot],
     /// The start of the term: the earliest of the plans in force.
     term_start: Option<NaiveDate>,
     /// The end of the term: the first renewal that is not past.
@@ -30,18 +30,18 @@ pub(super) fn section(
     source: &Source,
     terms: &Terms,
     seats: &Seats,
-    nights: &[KnownNight],
+    snapshots: &[KnownSnapshot],
 ) -> Result<Section> {
     let snapshot_date = source.date();
-    let recent: Vec<(NaiveDate, i64)> = nights
+    let recent: Vec<(NaiveDate, i64)> = snapshots
         .iter()
-        .filter(|night| night.date + Days::new(TREND_DAYS) > snapshot_date)
-        .map(|night| (night.date, night.assigned))
+        .filter(|snapshot| snapshot.date + Days::new(TREND_DAYS) > snapshot_date)
+        .map(|snapshot| (snapshot.date, snapshot.assigned))
         .collect();
     let contract = Contract {
         terms,
         seats,
-        nights,
+        snapshots,
         term_start: terms.plans.iter().filter_map(|plan| plan.term_start).min(),
         renewal: terms
             .plans
@@ -100,14 +100,14 @@ impl Contract<'_> {
     }
 
     /// The snapshots of the term, including the report's snapshot.
-    fn term_nights(&self) -> impl Iterator<Item = &KnownNight> {
-        self.nights.iter().filter(|night| self.term_start.is_none_or(|start| night.date >= start))
+    fn term_snapshots(&self) -> impl Iterator<Item = &KnownSnapshot> {
+        self.snapshots.iter().filter(|snapshot| self.term_start.is_none_or(|start| snapshot.date >= start))
     }
 
     fn peak(&self) -> Vec<Figure> {
-        let first = self.term_nights().map(|night| night.date).min();
+        let first = self.term_snapshots().map(|snapshot| snapshot.date).min();
         let latest = (self.seats.assigned, self.snapshot_date);
-        let earlier = self.term_nights().map(|night| (night.assigned, night.date));
+        let earlier = self.term_snapshots().map(|snapshot| (snapshot.assigned, snapshot.date));
         // The first of the snapshots with the highest number.
         let (peak, peak_date) = earlier
             .chain([latest])
@@ -160,40 +160,40 @@ impl Contract<'_> {
     }
 
     fn trend(&self) -> Vec<Figure> {
-        let nights = self.trend_nights;
+        let snapshots = self.trend_nights;
         let free = self.terms.purchased().map(|purchased| purchased - self.seats.assigned);
         #[expect(clippy::cast_possible_truncation, reason = "seats a month are far below 2^52")]
         let monthly = self.slope.map(|slope| (slope * 30.0).round() as i64);
         let trend = match self.slope {
             Some(_) => format!(
-                "Linear trend of the assigned seats in the {nights} snapshots of the last {TREND_DAYS} days, per 30 days, rounded."
+                "Linear trend of the assigned seats in the {snapshots} snapshots of the last {TREND_DAYS} days, per 30 days, rounded."
             ),
             None => format!(
-                "Unknown: a trend requires {LEAST_NIGHTS} snapshots in the last {TREND_DAYS} days; available: {nights}."
+                "Unknown: a trend requires {LEAST_SNAPSHOTS} snapshots in the last {TREND_DAYS} days; available: {snapshots}."
             ),
         };
         let out = self.slope.zip(free).and_then(|(slope, free)| runs_out(self.snapshot_date, free, slope));
         let when = match (self.slope, free) {
             (None, _) => {
-                format!("Unknown: a forecast requires {LEAST_NIGHTS} snapshots; available: {nights}.")
+                format!("Unknown: a forecast requires {LEAST_SNAPSHOTS} snapshots; available: {snapshots}.")
             }
             (_, None) => "Unknown: the number of seats bought is not configured.".to_owned(),
             (_, Some(free)) if free <= 0 => "No seat is free.".to_owned(),
             (Some(slope), _) if slope <= 0.0 => {
-                format!("Never at this rate: the assigned seats did not grow over {nights} snapshots.")
+                format!("Never at this rate: the assigned seats did not grow over {snapshots} snapshots.")
             }
             (_, Some(free)) if out.is_some() => {
                 format!(
-                    "Snapshot date + {free} free seats / growth per day, rounded up; linear, over {nights} snapshots."
+                    "Snapshot date + {free} free seats / growth per day, rounded up; linear, over {snapshots} snapshots."
                 )
             }
-            _ => format!("Not within ten years at this rate; linear, over {nights} snapshots."),
+            _ => format!("Not within ten years at this rate; linear, over {snapshots} snapshots."),
         };
         vec![
             figure(
                 "trend_nights",
                 "Snapshots of the trend",
-                Value::Count(i64::try_from(nights).unwrap_or(i64::MAX)),
+                Value::Count(i64::try_from(snapshots).unwrap_or(i64::MAX)),
                 format!("Snapshots of the last {TREND_DAYS} days. Trend and forecast use them."),
             ),
             figure("trend_monthly", "Growth in 30 days", count(monthly), trend),
@@ -231,7 +231,7 @@ impl Contract<'_> {
     }
 
     fn reused(&self) -> Vec<Figure> {
-        let (freed, reused) = reused(self.term_nights().map(|night| (night.left, night.joined)));
+        let (freed, reused) = reused(self.term_snapshots().map(|snapshot| (snapshot.left, snapshot.joined)));
         vec![
             figure(
                 "seats_freed",
@@ -267,10 +267,13 @@ impl Contract<'_> {
         let seen =
             self.terms.plans.iter().filter_map(|plan| plan.console_seen_at).max().map(|at| at.date_naive());
         let then = seen.and_then(|seen| {
-            self.nights.iter().filter(|night| night.date <= seen).max_by_key(|night| night.date)
+            self.snapshots
+                .iter()
+                .filter(|snapshot| snapshot.date <= seen)
+                .max_by_key(|snapshot| snapshot.date)
         });
         let (assigned, of) = match then {
-            Some(night) => (night.assigned, format!("assigned in the snapshot of {}", night.date)),
+            Some(snapshot) => (snapshot.assigned, format!("assigned in the snapshot of {}", snapshot.date)),
             None => (
                 self.seats.assigned,
                 format!("assigned in the snapshot of {}, the nearest one", self.snapshot_date),

@@ -3,20 +3,20 @@
 use chrono::{Datelike, Days, NaiveDate};
 
 /// With fewer snapshots there is no forecast.
-pub(super) const LEAST_NIGHTS: usize = 14;
+pub(super) const LEAST_SNAPSHOTS: usize = 14;
 /// The age limit in days for snapshots of a trend. Older ones describe a different enterprise.
 pub(super) const TREND_DAYS: u64 = 90;
 /// A date that is more years away is not shown.
 const FAR_YEARS: i64 = 10;
 
-/// The daily growth of assigned seats: the slope of the least-squares line through the snapshots. `None` with fewer than [`LEAST_NIGHTS`].
-pub(super) fn slope(nights: &[(NaiveDate, i64)]) -> Option<f64> {
-    if nights.len() < LEAST_NIGHTS {
+/// The daily growth of assigned seats: the slope of the least-squares line through the snapshots. `None` with fewer than [`LEAST_SNAPSHOTS`].
+pub(super) fn slope(snapshots: &[(NaiveDate, i64)]) -> Option<f64> {
+    if snapshots.len() < LEAST_SNAPSHOTS {
         return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "days and seats are far below 2^52")]
     let points: Vec<(f64, f64)> =
-        nights.iter().map(|(date, seats)| (f64::from(date.num_days_from_ce()), *seats as f64)).collect();
+        snapshots.iter().map(|(date, seats)| (f64::from(date.num_days_from_ce()), *seats as f64)).collect();
     #[expect(clippy::cast_precision_loss, reason = "a count of snapshots")]
     let number = points.len() as f64;
     let (mean_x, mean_y) =
@@ -30,9 +30,9 @@ pub(super) fn slope(nights: &[(NaiveDate, i64)]) -> Option<f64> {
 }
 
 /// The date when no free seat is left at this growth; `None` when that never happens, or not within ten years.
-pub(super) fn runs_out(night: NaiveDate, free: i64, slope: f64) -> Option<NaiveDate> {
+pub(super) fn runs_out(snapshot: NaiveDate, free: i64, slope: f64) -> Option<NaiveDate> {
     if free <= 0 {
-        return Some(night);
+        return Some(snapshot);
     }
     #[expect(clippy::cast_precision_loss, reason = "seats are far below 2^52")]
     let days = (free as f64 / slope).ceil();
@@ -44,7 +44,7 @@ pub(super) fn runs_out(night: NaiveDate, free: i64, slope: f64) -> Option<NaiveD
         clippy::cast_sign_loss,
         reason = "between 0 and 3,650, by the line above"
     )]
-    night.checked_add_days(Days::new(days as u64))
+    snapshot.checked_add_days(Days::new(days as u64))
 }
 
 /// Months from one day to another. A month that has started counts as a whole month. The result is zero when the day is reached.
@@ -62,8 +62,8 @@ pub(super) fn true_up(peak: i64, purchased: i64, price_ten_thousandths: i64, mon
 }
 
 /// Seats that `slope` adds by `renewal`, rounded up. A shrinking enterprise adds none.
-pub(super) fn growth(night: NaiveDate, renewal: NaiveDate, slope: f64) -> i64 {
-    let days = (renewal - night).num_days().max(0);
+pub(super) fn growth(snapshot: NaiveDate, renewal: NaiveDate, slope: f64) -> i64 {
+    let days = (renewal - snapshot).num_days().max(0);
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -74,9 +74,9 @@ pub(super) fn growth(night: NaiveDate, renewal: NaiveDate, slope: f64) -> i64 {
 }
 
 /// How many of the seats that leavers freed were taken by joiners, snapshot by snapshot: `(left, joined)` in order.
-pub(super) fn reused(nights: impl IntoIterator<Item = (i64, i64)>) -> (i64, i64) {
+pub(super) fn reused(snapshots: impl IntoIterator<Item = (i64, i64)>) -> (i64, i64) {
     let (mut freed, mut reused, mut open) = (0, 0, 0);
-    for (left, joined) in nights {
+    for (left, joined) in snapshots {
         freed += left;
         open += left;
         let taken = open.min(joined);
@@ -94,30 +94,30 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn nights(count: u64, seats: impl Fn(i64) -> i64) -> Vec<(NaiveDate, i64)> {
+    fn snapshots(count: u64, seats: impl Fn(i64) -> i64) -> Vec<(NaiveDate, i64)> {
         (0..count).map(|n| (day("2026-03-01") + Days::new(n), seats(i64::try_from(n).unwrap()))).collect()
     }
 
     /// Why: a trend over a week of snapshots has led to bad contracts. With fewer than fourteen there is no forecast.
     #[test]
     fn trend_requires_fourteen_snapshots() {
-        assert_eq!(slope(&nights(13, |n| 100 + n)), None);
+        assert_eq!(slope(&snapshots(13, |n| 100 + n)), None);
         let close = |found: Option<f64>, wanted: f64| (found.unwrap() - wanted).abs() < 1e-9;
-        assert!(close(slope(&nights(14, |n| 100 + n)), 1.0));
-        assert!(close(slope(&nights(30, |n| 500 - 2 * n)), -2.0));
-        assert!(close(slope(&nights(30, |_| 500)), 0.0));
+        assert!(close(slope(&snapshots(14, |n| 100 + n)), 1.0));
+        assert!(close(slope(&snapshots(30, |n| 500 - 2 * n)), -2.0));
+        assert!(close(slope(&snapshots(30, |_| 500)), 0.0));
         // A missing snapshot does not count as a snapshot without users.
-        let mut gap = nights(40, |n| 100 + 3 * n);
+        let mut gap = snapshots(40, |n| 100 + 3 * n);
         gap.drain(10..20);
         assert!(close(slope(&gap), 3.0));
         // One exceptional snapshot changes the line, but does not determine it.
-        let peak = nights(30, |n| if n == 15 { 1_000 } else { 100 });
+        let peak = snapshots(30, |n| if n == 15 { 1_000 } else { 100 });
         assert!(slope(&peak).unwrap().abs() < 1.0);
     }
 
     #[test]
     fn seats_run_out_when_the_trend_uses_the_free_seats() {
-        let night = day("2026-03-30");
+        let snapshot = day("2026-03-30");
         for (free, slope, out) in [
             (10, 1.0, Some("2026-04-09")),
             (10, 3.0, Some("2026-04-03")),
@@ -128,7 +128,7 @@ mod tests {
             (10, -1.0, None),
             (10, 0.001, None),
         ] {
-            assert_eq!(runs_out(night, free, slope), out.map(day), "{free} free, {slope} a day");
+            assert_eq!(runs_out(snapshot, free, slope), out.map(day), "{free} free, {slope} a day");
         }
     }
 
@@ -163,24 +163,24 @@ mod tests {
 
     #[test]
     fn growth_is_rounded_up_and_never_negative() {
-        let night = day("2026-03-02");
+        let snapshot = day("2026-03-02");
         for (renewal, slope, seats) in
             [("2026-03-12", 0.5, 5), ("2026-03-12", 0.51, 6), ("2026-03-12", -4.0, 0), ("2026-03-01", 9.0, 0)]
         {
-            assert_eq!(growth(night, day(renewal), slope), seats, "{renewal} at {slope}");
+            assert_eq!(growth(snapshot, day(renewal), slope), seats, "{renewal} at {slope}");
         }
     }
 
     /// Why: a joiner who arrives before any user has left takes a new seat, not a freed one.
     #[test]
     fn only_seats_freed_before_are_reused() {
-        for (nights, counted) in [
+        for (snapshots, counted) in [
             (vec![(0, 5), (3, 0)], (3, 0)),
             (vec![(3, 0), (0, 2), (0, 2)], (3, 3)),
             (vec![(2, 2)], (2, 2)),
             (vec![], (0, 0)),
         ] {
-            assert_eq!(reused(nights.clone()), counted, "{nights:?}");
+            assert_eq!(reused(snapshots.clone()), counted, "{snapshots:?}");
         }
     }
 }

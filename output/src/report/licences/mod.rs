@@ -20,8 +20,8 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     let mut notices = Vec::new();
     let mut sections = vec![seats.section(&terms, scope)];
     if scope.is_everybody {
-        let nights = over_time::nights_known(source)?;
-        sections.push(contract::section(source, &terms, &seats, &nights)?);
+        let snapshots = over_time::known_snapshots(source)?;
+        sections.push(contract::section(source, &terms, &seats, &snapshots)?);
     } else {
         notices.push(note(
             "Seats bought, and the figures that depend on them, are for the whole enterprise. They are omitted with a filter.",
@@ -47,7 +47,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         sections.push(split::by(source, by)?);
     }
     if scope.is_everybody {
-        sections.push(over_time::nights(source, scope)?);
+        sections.push(over_time::snapshots(source, scope)?);
     }
     sections.push(seats::bands(source)?);
     sections.push(seats::last_logins(source)?);
@@ -59,7 +59,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         name: "licences",
         title: "Licences".to_owned(),
         question: "How are our seats used, what do they cost, and how many do we need?".to_owned(),
-        night: source.night().clone(),
+        snapshot: source.snapshot().clone(),
         notices,
         filters: Vec::new(),
         sections,

@@ -9,7 +9,7 @@ use crate::report::source::Source;
 use crate::report::{column, section};
 
 /// The stored facts of a snapshot.
-pub(super) struct KnownNight {
+pub(super) struct KnownSnapshot {
     pub(super) date: NaiveDate,
     pub(super) assigned: i64,
     /// Users with a seat who joined or returned.
@@ -19,7 +19,7 @@ pub(super) struct KnownNight {
 }
 
 /// Every snapshot in the store, up to this one.
-pub(super) fn nights_known(source: &Source) -> Result<Vec<KnownNight>> {
+pub(super) fn known_snapshots(source: &Source) -> Result<Vec<KnownSnapshot>> {
     let columns = [
         column("snapshot_date", "", ValueKind::Date),
         column("seats_assigned", "", ValueKind::Count),
@@ -42,20 +42,20 @@ pub(super) fn nights_known(source: &Source) -> Result<Vec<KnownNight>> {
             ORDER BY usage.snapshot_date"
         ),
     )?;
-    let night = |row: Vec<crate::report::Value>| {
+    let snapshot = |row: Vec<crate::report::Value>| {
         let mut row = row.into_iter();
-        Some(KnownNight {
+        Some(KnownSnapshot {
             date: row.next()?.date()?,
             assigned: row.next()?.whole()?,
             joined: row.next()?.whole()?,
             left: row.next()?.whole()?,
         })
     };
-    Ok(rows.into_iter().filter_map(night).collect())
+    Ok(rows.into_iter().filter_map(snapshot).collect())
 }
 
 /// Assigned seats compared with bought seats, one row per snapshot.
-pub(super) fn nights(source: &Source, scope: &Scope) -> Result<Section> {
+pub(super) fn snapshots(source: &Source, scope: &Scope) -> Result<Section> {
     let columns = vec![
         column("snapshot_date", "Snapshot", ValueKind::Date),
         column("seats_purchased", "Bought", ValueKind::Count),
@@ -94,7 +94,7 @@ pub(super) fn weeks(source: &Source, scope: &Scope) -> Result<Section> {
     let rows = source.rows(
         &columns,
         &format!(
-            "WITH nights AS (
+            "WITH snapshots AS (
                 SELECT CAST(date_trunc('week', snapshot_date) AS DATE) AS week_date FROM seat_usage_daily WHERE {dates}
             ),
             moves AS (
@@ -112,7 +112,7 @@ pub(super) fn weeks(source: &Source, scope: &Scope) -> Result<Section> {
                 coalesce(moves.left_count, 0) AS left_count,
                 coalesce(moves.joined_count, 0) - coalesce(moves.left_count, 0) AS net_count
             FROM (
-                SELECT CAST(unnest(generate_series(min(week_date), max(week_date), INTERVAL 7 DAY)) AS DATE) AS week_date FROM nights
+                SELECT CAST(unnest(generate_series(min(week_date), max(week_date), INTERVAL 7 DAY)) AS DATE) AS week_date FROM snapshots
             ) AS weeks
             LEFT JOIN moves ON moves.week_date = weeks.week_date
             ORDER BY weeks.week_date",

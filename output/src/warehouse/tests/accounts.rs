@@ -29,35 +29,37 @@ fn check(coverage: &[(&str, &str)], cases: &[Case]) -> Store {
 }
 
 fn check_with(coverage: &[(&str, &str)], cases: &[Case], settings: impl Fn(&mut Store)) -> Store {
-    let mut night = Rows::default();
+    let mut snapshot = Rows::default();
     for case in cases {
         let login = format!("{}@example.com", case.name);
         let created_at = "2020-01-01T00:00:00Z";
         let mut user =
             json!({ "user_id": case.name, "login": login, "status": "active", "created_at": created_at });
         user.as_object_mut().unwrap().extend(case.user.as_object().unwrap().clone());
-        night.users.push(user);
+        snapshot.users.push(user);
         for (index, time) in case.logins.iter().enumerate() {
-            night.events.push(json!({
+            snapshot.events.push(json!({
                 "event_id": format!("{}-{index}", case.name), "event_type": "LOGIN", "user_id": case.name, "created_at": time,
             }));
         }
     }
     for (from, to) in coverage {
-        night.coverage.push(json!({ "event_type": "LOGIN", "covered_from_at": from, "covered_to_at": to }));
+        snapshot
+            .coverage
+            .push(json!({ "event_type": "LOGIN", "covered_from_at": from, "covered_to_at": to }));
     }
     // Coverage of other types proves nothing about logins.
-    night.coverage.push(
+    snapshot.coverage.push(
         json!({ "event_type": "NEW_USER", "covered_from_at": "2020-01-01T00:00:00Z", "covered_to_at": NOW }),
     );
     // A login of no user.
-    night
+    snapshot
         .events
         .push(json!({ "event_id": "no_user", "event_type": "LOGIN", "created_at": "2026-03-01T00:00:00Z" }));
 
     let mut store = Store::new();
     settings(&mut store);
-    let pending = store.commit(1, DATE, &night);
+    let pending = store.commit(1, DATE, &snapshot);
     store.finish(&pending);
     let sql = "SELECT user_id, inactivity_band, seat_state, days_since_login, proven_idle_days FROM accounts";
     let said = store.lines(sql);
@@ -339,14 +341,14 @@ fn machines_and_app_users_take_no_seat() {
 
 #[test]
 fn counts_of_groups_and_aliases() {
-    let mut night = Rows::users(&["1", "2"]);
-    night.groups = vec![json!({ "group_id": "g" }), json!({ "group_id": "h" })];
-    night.memberships = [("a", "g"), ("b", "h")]
+    let mut snapshot = Rows::users(&["1", "2"]);
+    snapshot.groups = vec![json!({ "group_id": "g" }), json!({ "group_id": "h" })];
+    snapshot.memberships = [("a", "g"), ("b", "h")]
         .map(|(id, group)| json!({ "membership_id": id, "user_id": "1", "group_id": group }))
         .to_vec();
-    night.aliases = vec![json!({ "alias_id": "a", "user_id": "2" })];
+    snapshot.aliases = vec![json!({ "alias_id": "a", "user_id": "2" })];
     let mut store = Store::new();
-    let pending = store.commit(1, DATE, &night);
+    let pending = store.commit(1, DATE, &snapshot);
     store.finish(&pending);
     assert_eq!(store.lines("SELECT user_id, group_count, alias_count FROM accounts"), ["1|2|0", "2|0|1"]);
 }
@@ -366,7 +368,7 @@ fn three_nights() -> Store {
     let event = |id: &str, kind: &str, user: &str, at: &str| json!({ "event_id": id, "event_type": kind, "user_id": user, "created_at": at });
     let inactive = || json!({ "status": "inactive" });
     let february = "2026-02-01T02:05:00Z";
-    let nights = [
+    let snapshots = [
         vec![
             listed("carried", json!({})),
             listed("gone", json!({ "role": "coadmin" })),
@@ -412,11 +414,11 @@ fn three_nights() -> Store {
         ],
     ];
     let mut store = Store::new();
-    for (index, (users, events)) in nights.into_iter().zip(events).enumerate() {
+    for (index, (users, events)) in snapshots.into_iter().zip(events).enumerate() {
         let coverage = json!({ "event_type": "LOGIN", "covered_from_at": FULL.0, "covered_to_at": FULL.1 });
-        let night = Rows { users, events, coverage: vec![coverage], ..Rows::default() };
+        let snapshot = Rows { users, events, coverage: vec![coverage], ..Rows::default() };
         let date = ["2026-01-01", "2026-02-01", DATE][index];
-        let mut pending = store.commit_after(index as u64 + 1, date, &night);
+        let mut pending = store.commit_after(index as u64 + 1, date, &snapshot);
         pending.departures =
             vec![Departure { user_id: "gone".to_owned(), reason: DepartureReason::LeftEnterprise }];
         store.finish(&pending);
@@ -500,12 +502,12 @@ fn newer_reading_decides_about_time_that_two_runs_read() {
         // The second run reads the last two days of that span again, and proves only a part of them.
         (2, "2026-03-02", covered("2026-02-28T12:00:00Z", "2026-03-02T01:45:00Z")),
     ] {
-        let night = Rows { users: vec![user.clone()], coverage: vec![coverage], ..Rows::default() };
+        let snapshot = Rows { users: vec![user.clone()], coverage: vec![coverage], ..Rows::default() };
         let mut run = run(number, date, RunStatus::Complete);
         run.window_to_at = at(&format!("{date}T01:45:00Z"));
         run.window_from_at = run.window_to_at - TimeDelta::days(2);
         run.base_run_number = (number > 1).then_some(RunNumber(number - 1));
-        let pending = store.commit_run(run, &night);
+        let pending = store.commit_run(run, &snapshot);
         store.finish(&pending);
     }
     assert_eq!(
@@ -525,11 +527,11 @@ fn creation_time_that_moves_into_the_past_is_ignored() {
         let users = vec![user("moved", &created_at), user("epoch", &json!("1970-01-01T00:00:00Z"))];
         let coverage =
             vec![json!({ "event_type": "LOGIN", "covered_from_at": FULL.0, "covered_to_at": FULL.1 })];
-        let night = Rows { users, coverage, ..Rows::default() };
+        let snapshot = Rows { users, coverage, ..Rows::default() };
         let pending = if number == 1 {
-            store.commit(number, date, &night)
+            store.commit(number, date, &snapshot)
         } else {
-            store.commit_after(number, date, &night)
+            store.commit_after(number, date, &snapshot)
         };
         store.finish(&pending);
     }

@@ -18,8 +18,8 @@ impl Candidates for Of {
         Some("sha256:7".to_owned())
     }
 
-    fn evaluate(&self, night: &NightRows<'_>) -> std::result::Result<Vec<Candidate>, String> {
-        let people = night.ask("SELECT user_id FROM accounts JOIN users USING (user_id)").unwrap();
+    fn evaluate(&self, snapshot: &SnapshotRows<'_>) -> std::result::Result<Vec<Candidate>, String> {
+        let people = snapshot.ask("SELECT user_id FROM accounts JOIN users USING (user_id)").unwrap();
         *self.people.borrow_mut() = people.iter().map(RecordBatch::num_rows).sum();
         self.answer.clone()
     }

@@ -98,11 +98,11 @@ proptest! {
     #[test]
     fn the_file_tells_the_nights_of_its_chain(first in edits(), steps in prop::collection::vec(step(), 4..9)) {
         let mut histories = Histories::new();
-        histories.night(0, 2, &first);
+        histories.snapshot(0, 2, &first);
         histories.check();
         for step in &steps {
             match step {
-                Step::Night { day, hour, edits } => histories.night(*day, *hour, edits),
+                Step::Night { day, hour, edits } => histories.snapshot(*day, *hour, edits),
                 Step::Lost { day, edits, is_failed, is_late } => histories.lost(*day, edits, *is_failed, *is_late),
                 Step::Replay { from, edits, count } => histories.replay(from, edits, *count),
             }
@@ -134,11 +134,11 @@ impl Histories {
     fn reserved(&self, day: i64, hour: i64) -> SyncRun {
         let started_at = at("2026-03-01T00:00:00Z") + TimeDelta::days(day) + TimeDelta::hours(hour);
         let run = run(self.next().0, &started_at.date_naive().to_string(), RunStatus::Complete);
-        let base_run_number = latest_night(&self.store.runs).map(|base| base.run_number);
+        let base_run_number = latest_snapshot(&self.store.runs).map(|base| base.run_number);
         SyncRun { started_at, base_run_number, ..run }
     }
 
-    fn night(&mut self, day: i64, hour: i64, edits: &[Edit]) {
+    fn snapshot(&mut self, day: i64, hour: i64, edits: &[Edit]) {
         self.now.edit(edits);
         let run = self.reserved(day, hour);
         let pending = self.load(run, self.now.clone());
@@ -193,10 +193,10 @@ impl Histories {
             base.people.keys().filter(|id| !content.people.contains_key(id)).filter_map(departure);
         let departures = departures.collect();
         let run_number = run.run_number;
-        let night = content.rows();
+        let snapshot = content.rows();
         // The other tables do not matter here, and commits are most of the cost of a step.
         for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES] {
-            let batch = rows(table, &run, night.of(table));
+            let batch = rows(table, &run, snapshot.of(table));
             self.store.lake.commit(table, run_number, &mut once(batch)).unwrap();
         }
         self.store.runs.push(run);
@@ -222,8 +222,8 @@ impl Histories {
             let answer = query_file(checked.path(), sql, &Resources::default()).unwrap();
             answer.batches.iter().flat_map(lines).collect()
         };
-        let night = latest_night(&self.store.runs).unwrap();
-        let told = Told::of(night, &self.store.runs, &self.contents);
+        let snapshot = latest_snapshot(&self.store.runs).unwrap();
+        let told = Told::of(snapshot, &self.store.runs, &self.contents);
         assert_eq!(ask(Told::VERSIONS), told.versions);
         assert_eq!(ask(Told::CHANGES), told.changes);
         assert_eq!(ask(Told::ACCOUNTS), told.accounts);
@@ -281,13 +281,13 @@ impl Told {
     const ACCOUNTS: &'static str = "SELECT user_id, account_status = 'deprovisioned', epoch_us(first_seen_at), epoch_us(last_seen_at) \
          FROM accounts ORDER BY user_id";
 
-    fn of(night: &SyncRun, runs: &[SyncRun], contents: &BTreeMap<RunNumber, Content>) -> Self {
+    fn of(snapshot: &SyncRun, runs: &[SyncRun], contents: &BTreeMap<RunNumber, Content>) -> Self {
         let find = |number: RunNumber| runs.iter().find(|run| run.run_number == number).unwrap();
-        let mut nights = vec![night];
-        while let Some(base) = nights[nights.len() - 1].base_run_number {
-            nights.push(find(base));
+        let mut snapshots = vec![snapshot];
+        while let Some(base) = snapshots[snapshots.len() - 1].base_run_number {
+            snapshots.push(find(base));
         }
-        nights.reverse();
+        snapshots.reverse();
 
         let mut told = Self::default();
         // Versions by user: first moment, run, whether the user is missing, and the other columns as they are shown.
@@ -295,7 +295,7 @@ impl Told {
         let empty = Content::default();
         let mut before: Option<&SyncRun> = None;
         let mut last_night_of: BTreeMap<u8, i64> = BTreeMap::new();
-        for run in &nights {
+        for run in &snapshots {
             let (old, new) =
                 (before.map_or(&empty, |run| &contents[&run.run_number]), &contents[&run.run_number]);
             let moment = run.started_at.timestamp_micros();
@@ -334,7 +334,7 @@ impl Told {
                 told.versions.push(format!("u{id}|{}|{from}|{to}|{is_current}|{rest}", index + 1));
             }
             let is_gone = versions[versions.len() - 1].1;
-            let last = if is_gone { last_night_of[id] } else { night.started_at.timestamp_micros() };
+            let last = if is_gone { last_night_of[id] } else { snapshot.started_at.timestamp_micros() };
             told.accounts.push(format!("u{id}|{is_gone}|{}|{last}", versions[0].0));
         }
         told

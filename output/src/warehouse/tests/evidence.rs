@@ -30,9 +30,9 @@ fn imported(user: &str, at: &str) -> Value {
     json!({ "user_id": user, "source": "user_details", "evidence_at": at, "file_digest": "d1" })
 }
 
-fn published(night: &Rows) -> Store {
+fn published(snapshot: &Rows) -> Store {
     let mut store = Store::new();
-    let pending = store.commit(1, DATE, night);
+    let pending = store.commit(1, DATE, snapshot);
     store.finish(&pending);
     store
 }
@@ -41,19 +41,20 @@ const TOKEN: &str = "USER_AUTHENTICATE_OAUTH2_ACCESS_TOKEN_CREATE";
 
 #[test]
 fn newest_evidence_of_any_source_counts_with_its_source() {
-    let mut night = people(&["drive", "today", "reported", "signed_in", "nothing"]);
-    night.events = vec![login("drive", "2025-10-01T00:00:00Z"), login("signed_in", "2026-02-01T02:00:00Z")];
-    night.activity = vec![
+    let mut snapshot = people(&["drive", "today", "reported", "signed_in", "nothing"]);
+    snapshot.events =
+        vec![login("drive", "2025-10-01T00:00:00Z"), login("signed_in", "2026-02-01T02:00:00Z")];
+    snapshot.activity = vec![
         activity("drive", "2026-02-20", "UPLOAD", 3),
         activity("drive", "2026-02-19", "DOWNLOAD", 3),
         activity("today", "2026-03-02", "UPLOAD", 1),
     ];
-    night.imported = vec![
+    snapshot.imported = vec![
         // 76 days and 26 hours ago.
         imported("reported", "2025-12-15T00:00:00Z"),
         imported("signed_in", "2025-12-15T00:00:00Z"),
     ];
-    let store = published(&night);
+    let store = published(&snapshot);
     assert_eq!(
         store.lines(
             "SELECT user_id, last_activity_at, last_activity_source, last_login_at, days_since_login, proven_idle_days, \
@@ -74,14 +75,14 @@ fn newest_evidence_of_any_source_counts_with_its_source() {
 /// Why: an address was given to a new account, and a report from before named the account that had it at that time.
 #[test]
 fn imported_evidence_older_than_the_account_does_not_count() {
-    let mut night = people(&["unknown_age"]);
+    let mut snapshot = people(&["unknown_age"]);
     let created =
         |user: &str| json!({ "user_id": user, "status": "active", "created_at": "2025-12-20T00:00:00Z" });
-    night.users.extend(["new", "used"].map(created));
-    night.imported = ["new", "unknown_age"].map(|user| imported(user, "2025-12-15T00:00:00Z")).to_vec();
-    night.imported.push(imported("used", "2025-12-20T00:00:00Z"));
+    snapshot.users.extend(["new", "used"].map(created));
+    snapshot.imported = ["new", "unknown_age"].map(|user| imported(user, "2025-12-15T00:00:00Z")).to_vec();
+    snapshot.imported.push(imported("used", "2025-12-20T00:00:00Z"));
     assert_eq!(
-        published(&night).lines("SELECT user_id, last_activity_at, last_activity_source FROM accounts"),
+        published(&snapshot).lines("SELECT user_id, last_activity_at, last_activity_source FROM accounts"),
         [
             "new|-|-",
             "unknown_age|2025-12-15T00:00:00Z|user_details",
@@ -93,14 +94,14 @@ fn imported_evidence_older_than_the_account_does_not_count() {
 #[test]
 fn account_with_tokens_and_no_sign_in_is_a_likely_machine_with_a_seat() {
     let ids = ["machine", "signed_in", "reported", "touches_files"];
-    let mut night = people(&ids);
-    night.events = vec![login("signed_in", "2025-09-01T00:00:00Z")];
-    night.imported = vec![imported("reported", "2025-12-15T00:00:00Z")];
-    night.activity = ids[..3].iter().map(|id| activity(id, "2026-02-28", TOKEN, 1)).collect();
-    night.activity.push(activity("touches_files", "2026-02-28", "UPLOAD", 1));
+    let mut snapshot = people(&ids);
+    snapshot.events = vec![login("signed_in", "2025-09-01T00:00:00Z")];
+    snapshot.imported = vec![imported("reported", "2025-12-15T00:00:00Z")];
+    snapshot.activity = ids[..3].iter().map(|id| activity(id, "2026-02-28", TOKEN, 1)).collect();
+    snapshot.activity.push(activity("touches_files", "2026-02-28", "UPLOAD", 1));
     let kinds = "SELECT user_id, seat_kind, consumes_seat, seat_state FROM accounts";
     assert_eq!(
-        published(&night).lines(kinds),
+        published(&snapshot).lines(kinds),
         [
             "machine|likely_machine|true|used",
             "reported|managed_user|true|used",
@@ -109,8 +110,8 @@ fn account_with_tokens_and_no_sign_in_is_a_likely_machine_with_a_seat() {
         ]
     );
     // Sign-ins before the start of the record are not known.
-    night.coverage = vec![coverage("LOGIN", "2026-01-01T00:00:00Z", "2026-03-02T01:45:00Z")];
-    assert_eq!(published(&night).lines(kinds)[0], "machine|managed_user|true|used");
+    snapshot.coverage = vec![coverage("LOGIN", "2026-01-01T00:00:00Z", "2026-03-02T01:45:00Z")];
+    assert_eq!(published(&snapshot).lines(kinds)[0], "machine|managed_user|true|used");
 }
 
 /// Why: every run that covers part of a day reads it from midnight on. A sum over these runs would count the day twice, or would keep rows
@@ -161,20 +162,20 @@ fn leave_pauses_idle_days_and_past_leave_stays_known() {
         "suspended",
         "yesterday",
     ];
-    let night = || {
-        let mut night = people(&ids);
-        night.users[7]["status"] = json!("inactive");
-        night
+    let snapshot = || {
+        let mut snapshot = people(&ids);
+        snapshot.users[7]["status"] = json!("inactive");
+        snapshot
     };
     let (old, new) = ("2026-01-01T02:00:00Z", "2026-02-20T02:00:00Z");
-    let mut first = night();
+    let mut first = snapshot();
     first.leave = vec![
         leave("cancelled", "2026-03-01", json!("2026-04-01"), old),
         leave("ended", "2025-12-01", json!("2026-01-15"), old),
         leave("on_leave", "2026-02-01", json!("2026-03-31"), old),
         leave("shortened", "2025-12-01", json!("2026-06-30"), old),
     ];
-    let mut second = night();
+    let mut second = snapshot();
     second.leave = vec![
         leave("future", "2026-03-03", json!("2026-04-01"), new),
         leave("last_day", "2026-01-01", json!("2026-03-02"), new),
@@ -184,8 +185,8 @@ fn leave_pauses_idle_days_and_past_leave_stays_known() {
         leave("yesterday", "2026-01-01", json!("2026-03-01"), new),
     ];
     let mut store = Store::new();
-    for (number, date, night) in [(1, "2026-01-01", &first), (2, DATE, &second)] {
-        let pending = store.commit_after(number, date, night);
+    for (number, date, snapshot) in [(1, "2026-01-01", &first), (2, DATE, &second)] {
+        let pending = store.commit_after(number, date, snapshot);
         store.finish(&pending);
     }
     let said = "SELECT user_id, seat_state, on_leave_until, proven_idle_days FROM accounts";
@@ -212,7 +213,7 @@ fn leave_pauses_idle_days_and_past_leave_stays_known() {
     );
 
     // An empty list: no user is on leave any more.
-    let mut third = night();
+    let mut third = snapshot();
     third.coverage[0]["covered_to_at"] = json!("2026-03-03T01:45:00Z");
     third.leave = vec![json!({ "imported_at": "2026-03-03T02:00:00Z", "file_digest": "empty" })];
     let pending = store.commit_after(3, "2026-03-03", &third);

@@ -41,8 +41,8 @@ const CHANGES: &str = "SELECT user_id, change, attribute, object_id, old_value, 
 #[test]
 fn first_snapshot_has_versions_and_no_joiners() {
     let mut store = Store::new();
-    let night = people(&[("1", json!({ "name": "Ada" })), ("2", json!({}))]);
-    let pending = store.commit(1, DATE, &night);
+    let snapshot = people(&[("1", json!({ "name": "Ada" })), ("2", json!({}))]);
+    let pending = store.commit(1, DATE, &snapshot);
     store.finish(&pending);
     assert_eq!(
         store.lines("SELECT user_id, version_no, valid_from, valid_to, is_current, is_deleted, run_number, name FROM users_history ORDER BY 1"),
@@ -351,7 +351,7 @@ fn versions_never_overlap_when_the_clock_is_set_back() {
     let mut store = Store::new();
     for (number, hour, name) in [(1, 9, "a"), (2, 4, "b"), (3, 12, "c")] {
         let started_at = at(&format!("2026-03-02T{hour:02}:00:00Z"));
-        let base_run_number = latest_night(&store.runs).map(|base| base.run_number);
+        let base_run_number = latest_snapshot(&store.runs).map(|base| base.run_number);
         let run = SyncRun { started_at, base_run_number, ..run(number, DATE, RunStatus::Complete) };
         let pending = store.commit_run(run, &people(&[("1", json!({ "name": name }))]));
         store.finish(&pending);
@@ -444,11 +444,11 @@ fn unreadable_field_is_not_a_change() {
         (3, "2026-03-03", good),
         (4, "2026-03-04", retitled),
     ] {
-        let night = Rows { users: vec![user], ..Rows::default() };
+        let snapshot = Rows { users: vec![user], ..Rows::default() };
         let pending = if number == 1 {
-            store.commit(number, date, &night)
+            store.commit(number, date, &snapshot)
         } else {
-            store.commit_after(number, date, &night)
+            store.commit_after(number, date, &snapshot)
         };
         store.finish(&pending);
     }

@@ -14,7 +14,7 @@ mod views;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use boxseat_schemas::run::{RunStatus, latest_night};
+use boxseat_schemas::run::{RunStatus, latest_snapshot};
 use boxseat_schemas::table::{
     LAKE, RUN_ROWS, SEAT_ACTIONS, SEAT_USAGE_DAILY, SYNC_RUNS, Table, USER_CHANGES, USERS_HISTORY,
 };
@@ -93,20 +93,20 @@ impl Store {
     }
 
     /// Step 3 of a run without a base: all tables are committed to the lake, except those that the build computes and `sync_runs`.
-    pub(super) fn commit(&mut self, number: u64, date: &str, night: &Rows) -> Pending {
-        self.commit_run(run(number, date, RunStatus::Complete), night)
+    pub(super) fn commit(&mut self, number: u64, date: &str, snapshot: &Rows) -> Pending {
+        self.commit_run(run(number, date, RunStatus::Complete), snapshot)
     }
 
     /// Step 3 of a run that is compared with the latest snapshot.
-    pub(super) fn commit_after(&mut self, number: u64, date: &str, night: &Rows) -> Pending {
-        let base_run_number = latest_night(&self.runs).map(|base| base.run_number);
-        self.commit_run(SyncRun { base_run_number, ..run(number, date, RunStatus::Complete) }, night)
+    pub(super) fn commit_after(&mut self, number: u64, date: &str, snapshot: &Rows) -> Pending {
+        let base_run_number = latest_snapshot(&self.runs).map(|base| base.run_number);
+        self.commit_run(SyncRun { base_run_number, ..run(number, date, RunStatus::Complete) }, snapshot)
     }
 
-    pub(super) fn commit_run(&mut self, run: SyncRun, night: &Rows) -> Pending {
+    pub(super) fn commit_run(&mut self, run: SyncRun, snapshot: &Rows) -> Pending {
         let mut tables = Vec::new();
         for table in LAKE.iter().filter(|table| is_loaded(table)) {
-            let objects = night.of(table);
+            let objects = snapshot.of(table);
             // A table that is committed only when it has rows does not exist in most stores.
             if objects.is_empty() && INPUTS.contains(&table.name) {
                 continue;

@@ -5,23 +5,23 @@ use serde_json::{Value, json};
 use super::*;
 
 fn odd_night() -> Rows {
-    let mut night = Rows::users(&["1", "2", "3"]);
-    night.users[0]["status"] = json!("frozen");
-    night.users[0]["role"] = json!("user");
-    night.users[1]["role"] = json!("owner");
-    night.users[1]["created_at"] = json!("2004-12-31T23:59:59Z");
-    night.users[2]["role"] = json!("admin");
+    let mut snapshot = Rows::users(&["1", "2", "3"]);
+    snapshot.users[0]["status"] = json!("frozen");
+    snapshot.users[0]["role"] = json!("user");
+    snapshot.users[1]["role"] = json!("owner");
+    snapshot.users[1]["created_at"] = json!("2004-12-31T23:59:59Z");
+    snapshot.users[2]["role"] = json!("admin");
     // A day and a second after the snapshot's time.
-    night.users[2]["modified_at"] = json!("2026-03-03T02:00:01Z");
+    snapshot.users[2]["modified_at"] = json!("2026-03-03T02:00:01Z");
     let login = |id: &str, user: Value| json!({ "event_id": id, "event_type": "LOGIN", "user_id": user, "created_at": "2026-03-01T00:00:00Z" });
-    night.events = vec![
+    snapshot.events = vec![
         login("a", json!("gone")),
         login("b", json!("gone")),
         login("c", json!("1")),
         login("d", Value::Null),
     ];
-    night.leave = vec![json!({ "user_id": "unlisted", "from_date": "2026-03-01" })];
-    night
+    snapshot.leave = vec![json!({ "user_id": "unlisted", "from_date": "2026-03-01" })];
+    snapshot
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn implausible_data_is_published_with_warnings() {
 
 #[test]
 fn seats_without_matching_terms_give_a_warning() {
-    let mut night = Rows::users(&["1", "2"]);
-    night.users[0]["tracking_codes"] = json!({ "Department": "Sales" });
+    let mut snapshot = Rows::users(&["1", "2"]);
+    snapshot.users[0]["tracking_codes"] = json!({ "Department": "Sales" });
     let mut store = Store::new();
     store.settings.licence = vec![boxseat_schemas::licence::LicenceTerms {
         plan_id: "suite".to_owned(),
@@ -87,7 +87,7 @@ fn seats_without_matching_terms_give_a_warning() {
         console_seen_at: None,
         match_rule: "tracking_code:Department=Sales".parse().unwrap(),
     }];
-    let pending = store.commit(1, DATE, &night);
+    let pending = store.commit(1, DATE, &snapshot);
     store.finish(&pending);
     assert_eq!(
         store

@@ -12,20 +12,20 @@ use crate::error::FailedCheck;
 use crate::query::CheckedReader;
 use crate::testing::{at, day};
 
-fn night() -> Rows {
-    let mut night = Rows::users(&["1", "2"]);
-    night.users[0]["tracking_codes"] = json!({ "cost centre": "7" });
-    night.users[0]["user_enterprise_id"] = json!("901");
-    night.groups = vec![json!({ "group_id": "g", "name": "it's \"ours\"" })];
-    night.memberships = vec![json!({ "membership_id": "m", "user_id": "1", "group_id": "g" })];
-    night.events = vec![
+fn snapshot() -> Rows {
+    let mut snapshot = Rows::users(&["1", "2"]);
+    snapshot.users[0]["tracking_codes"] = json!({ "cost centre": "7" });
+    snapshot.users[0]["user_enterprise_id"] = json!("901");
+    snapshot.groups = vec![json!({ "group_id": "g", "name": "it's \"ours\"" })];
+    snapshot.memberships = vec![json!({ "membership_id": "m", "user_id": "1", "group_id": "g" })];
+    snapshot.events = vec![
         json!({ "event_id": "e1", "event_type": "LOGIN", "user_id": "1", "created_at": "2026-02-28T12:00:00Z" }),
         json!({ "event_id": "e2", "event_type": "NEW_USER", "user_id": "2", "created_at": "2026-03-01T12:00:00Z" }),
     ];
-    night.coverage = vec![
+    snapshot.coverage = vec![
         json!({ "event_type": "LOGIN", "covered_from_at": "2025-08-31T00:00:00Z", "covered_to_at": "2026-03-02T01:45:00Z" }),
     ];
-    night
+    snapshot
 }
 
 fn refused(store: &Store, pending: &Pending) -> FailedCheck {
@@ -38,13 +38,13 @@ fn refused(store: &Store, pending: &Pending) -> FailedCheck {
 #[test]
 fn snapshot_is_published_completely() {
     let mut store = Store::new();
-    let pending = store.commit(1, DATE, &night());
+    let pending = store.commit(1, DATE, &snapshot());
     store.finish(&pending);
     assert_eq!(store.files(), ["boxseat.duckdb"]);
     let mode = std::fs::metadata(store.path().join(FILE_NAME)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o440, "a published file is read-only");
     let shown =
-        Night { run_number: RunNumber(1), snapshot_date: day(DATE), now_at: at("2026-03-02T02:00:00Z") };
+        SnapshotId { run_number: RunNumber(1), snapshot_date: day(DATE), now_at: at("2026-03-02T02:00:00Z") };
     assert_eq!(published(store.path()).unwrap(), Some(shown));
 
     assert_eq!(
@@ -74,7 +74,7 @@ fn snapshot_is_published_completely() {
 #[test]
 fn file_matches_the_table_contracts() {
     let mut store = Store::new();
-    let pending = store.commit(1, DATE, &night());
+    let pending = store.commit(1, DATE, &snapshot());
     store.finish(&pending);
     for table in WAREHOUSE {
         let described =
@@ -112,13 +112,13 @@ fn file_matches_the_table_contracts() {
     );
     assert_eq!(store.lines("SELECT index_name FROM duckdb_indexes()"), [""; 0]);
     // Readers attach the file under their own names.
-    assert_eq!(store.lines("SELECT view_name FROM duckdb_views() WHERE sql LIKE '%night.%'"), [""; 0]);
+    assert_eq!(store.lines("SELECT view_name FROM duckdb_views() WHERE sql LIKE '%snapshot.%'"), [""; 0]);
 }
 
 #[test]
 fn results_do_not_depend_on_the_session_time_zone() {
     let mut store = Store::new();
-    let mut rows = night();
+    let mut rows = snapshot();
     rows.users[0]["created_at"] = json!("2025-12-31T23:30:00Z");
     let pending = store.commit(1, DATE, &rows);
     store.finish(&pending);
@@ -155,7 +155,7 @@ fn results_do_not_depend_on_the_session_time_zone() {
 #[test]
 fn latest_snapshot_replaces_the_old_one_and_events_accumulate() {
     let mut store = Store::new();
-    let pending = store.commit(1, "2026-03-01", &night());
+    let pending = store.commit(1, "2026-03-01", &snapshot());
     store.finish(&pending);
     let reader = Connection::open_with_flags(
         store.path().join(FILE_NAME),
@@ -181,9 +181,9 @@ fn latest_snapshot_replaces_the_old_one_and_events_accumulate() {
 #[test]
 fn rows_of_runs_that_are_not_current_are_excluded() {
     let mut store = Store::new();
-    let first = store.commit(1, "2026-03-01", &night());
+    let first = store.commit(1, "2026-03-01", &snapshot());
     store.finish(&first);
-    let mut second = night();
+    let mut second = snapshot();
     second.events.truncate(1);
     let pending = store.commit(2, "2026-03-01", &second);
     store.runs[1].replaces_run_number = Some(RunNumber(1));
@@ -210,11 +210,11 @@ fn rows_of_runs_that_are_not_current_are_excluded() {
 #[test]
 fn failed_check_leaves_the_published_file_unchanged() {
     let mut store = Store::new();
-    let pending = store.commit(1, "2026-03-01", &night());
+    let pending = store.commit(1, "2026-03-01", &snapshot());
     store.finish(&pending);
     let before = std::fs::read(store.path().join(FILE_NAME)).unwrap();
 
-    let mut twice = night();
+    let mut twice = snapshot();
     twice.users.push(twice.users[1].clone());
     twice.events.clear();
     let pending = store.commit(2, DATE, &twice);
@@ -233,28 +233,32 @@ fn failed_check_leaves_the_published_file_unchanged() {
 fn every_check_finds_its_error() {
     type Spoil = fn(&mut Rows);
     let cases: [(&str, Spoil, (&str, &str)); 6] = [
-        ("no_user", |night| night.users.clear(), ("any_user", "users")),
+        ("no_user", |snapshot| snapshot.users.clear(), ("any_user", "users")),
         (
             "no such user",
-            |night| night.memberships[0]["user_id"] = json!("9"),
+            |snapshot| snapshot.memberships[0]["user_id"] = json!("9"),
             ("user_id_exists", "memberships"),
         ),
-        ("no such group", |night| night.groups.clear(), ("group_id_exists", "memberships")),
+        ("no such group", |snapshot| snapshot.groups.clear(), ("group_id_exists", "memberships")),
         (
             "no such owner",
-            |night| night.aliases = vec![json!({ "alias_id": "a", "user_id": "9" })],
+            |snapshot| snapshot.aliases = vec![json!({ "alias_id": "a", "user_id": "9" })],
             ("user_id_exists", "email_aliases"),
         ),
-        ("event twice", |night| night.events.push(night.events[0].clone()), ("unique_key", "login_events")),
+        (
+            "event twice",
+            |snapshot| snapshot.events.push(snapshot.events[0].clone()),
+            ("unique_key", "login_events"),
+        ),
         (
             "coverage twice",
-            |night| night.coverage.push(night.coverage[0].clone()),
+            |snapshot| snapshot.coverage.push(snapshot.coverage[0].clone()),
             ("unique_key", "event_coverage"),
         ),
     ];
     for (name, spoil, (check, table)) in cases {
         let mut store = Store::new();
-        let mut rows = night();
+        let mut rows = snapshot();
         spoil(&mut rows);
         let pending = store.commit(1, DATE, &rows);
         let failed = refused(&store, &pending);
@@ -266,7 +270,7 @@ fn every_check_finds_its_error() {
 #[test]
 fn a_lost_row_is_found() {
     let mut store = Store::new();
-    let mut pending = store.commit(1, DATE, &night());
+    let mut pending = store.commit(1, DATE, &snapshot());
     let users = pending.tables.iter_mut().find(|table| table.counted.table_name == "users").unwrap();
     // Box sent three records, and the third one is not accounted for.
     users.counted.rows_from_box = 3;
@@ -293,7 +297,7 @@ fn a_lost_row_is_found() {
 #[test]
 fn an_attempt_after_run_rows_were_committed_counts_them_once() {
     let mut store = Store::new();
-    let pending = store.commit(1, DATE, &night());
+    let pending = store.commit(1, DATE, &snapshot());
     let checked = store.check(Some(&pending)).unwrap();
     store.lake.commit(&RUN_ROWS, RunNumber(1), &mut once(checked.run_rows().unwrap().clone())).unwrap();
     drop(checked);
@@ -311,7 +315,7 @@ fn an_attempt_after_run_rows_were_committed_counts_them_once() {
 #[test]
 fn private_build_is_read_and_removed() {
     let mut store = Store::new();
-    let pending = store.commit(1, DATE, &night());
+    let pending = store.commit(1, DATE, &snapshot());
     let checked = store.build(Some(&pending), Purpose::Private).unwrap().check().unwrap();
     let sql = "SELECT count(*) FROM run_rows WHERE rows_in_warehouse IS NULL";
     let rows: i64 = checked.connection.query_row(sql, [], |row| row.get(0)).unwrap();
@@ -326,7 +330,7 @@ fn private_build_is_read_and_removed() {
 #[test]
 fn leftovers_and_a_foreign_log_are_removed() {
     let mut store = Store::new();
-    let first = store.commit(1, "2026-03-01", &night());
+    let first = store.commit(1, "2026-03-01", &snapshot());
     store.finish(&first);
     // Files of a killed build: its log and its spill directory. Also the log of a session that wrote into the published file.
     for name in [".boxseat.duckdb.2.tmp", ".boxseat.duckdb.2.tmp.wal", "boxseat.duckdb.wal"] {
@@ -335,7 +339,7 @@ fn leftovers_and_a_foreign_log_are_removed() {
     std::fs::create_dir(store.path().join(".boxseat.duckdb.2.spill")).unwrap();
     assert_eq!(foreign_wal(store.path()), Some(store.path().join("boxseat.duckdb.wal")));
 
-    let mut second = night();
+    let mut second = snapshot();
     second.events.clear();
     second.coverage.clear();
     let pending = store.commit(2, DATE, &second);
@@ -348,7 +352,7 @@ fn leftovers_and_a_foreign_log_are_removed() {
 #[test]
 fn log_of_a_killed_session_is_not_applied_to_the_new_file() {
     let mut store = Store::new();
-    let first = store.commit(1, "2026-03-01", &night());
+    let first = store.commit(1, "2026-03-01", &snapshot());
     store.finish(&first);
     let file = store.path().join(FILE_NAME);
     // An analyst with too many rights opens the file to write. The process is killed before any checkpoint.
@@ -363,7 +367,7 @@ fn log_of_a_killed_session_is_not_applied_to_the_new_file() {
     drop(session);
     std::fs::write(store.path().join("boxseat.duckdb.wal"), log).unwrap();
 
-    let mut second = night();
+    let mut second = snapshot();
     second.events.clear();
     second.coverage.clear();
     let pending = store.commit(2, DATE, &second);
@@ -388,7 +392,7 @@ fn queries_stay_inside_the_file() {
         "no run is complete yet; run `boxseat sync` first"
     );
 
-    let pending = store.commit(1, DATE, &night());
+    let pending = store.commit(1, DATE, &snapshot());
     store.finish(&pending);
     let answer = store.ask("SELECT 1 AS one, 'x' AS one, NULL");
     assert_eq!(answer.column_names().collect::<Vec<_>>(), ["one", "one", "NULL"]);
@@ -433,7 +437,7 @@ fn a_file_that_was_changed_while_it_was_built_has_other_deciding_rows() {
     for is_changed in [false, true] {
         let mut store = Store::new();
         store.lake.begin_record(uuid::Uuid::from_u128(7)).unwrap();
-        let pending = store.commit(1, DATE, &night());
+        let pending = store.commit(1, DATE, &snapshot());
         let build_of = Build {
             store: store.path(),
             lake: &store.lake,

@@ -31,20 +31,20 @@ fn terms(plan: &str, rule: &str, cost: &str, seats: Option<i64>, to: Option<&str
 type Person = (&'static str, &'static str, &'static str);
 
 /// Users under full coverage up to the snapshot.
-fn night(date: &str, people: &[Person]) -> Rows {
-    let mut night = Rows::default();
+fn snapshot(date: &str, people: &[Person]) -> Rows {
+    let mut snapshot = Rows::default();
     for (id, status, login) in people {
-        night.users.push(json!({ "user_id": id, "status": status, "created_at": "2020-01-01T00:00:00Z" }));
+        snapshot.users.push(json!({ "user_id": id, "status": status, "created_at": "2020-01-01T00:00:00Z" }));
         if !login.is_empty() {
-            night.events.push(
+            snapshot.events.push(
                 json!({ "event_id": format!("{id}-{date}"), "event_type": "LOGIN", "user_id": id, "created_at": login }),
             );
         }
     }
-    night.coverage = vec![json!({
+    snapshot.coverage = vec![json!({
         "event_type": "LOGIN", "covered_from_at": "2025-08-31T00:00:00Z", "covered_to_at": format!("{date}T01:45:00Z"),
     })];
-    night
+    snapshot
 }
 
 const USAGE: &str = "SELECT snapshot_date, run_number, seats_assigned, used_count, idle_count, suspended_count, \
@@ -61,7 +61,7 @@ fn seat_cost_is_from_the_first_matching_terms_in_force() {
         ("sales", "active", recent),
         ("suspended", "inactive", recent),
     ];
-    let mut rows = night(DATE, &people);
+    let mut rows = snapshot(DATE, &people);
     rows.groups = vec![json!({ "group_id": "g" })];
     rows.memberships =
         ["both", "group"].map(|id| json!({ "membership_id": id, "user_id": id, "group_id": "g" })).to_vec();
@@ -129,7 +129,7 @@ fn seat_cost_is_from_the_first_matching_terms_in_force() {
 
 #[test]
 fn cost_is_null_without_terms_and_use_is_null_without_coverage() {
-    let mut rows = night(DATE, &[("1", "active", "2026-02-20T00:00:00Z"), ("2", "inactive", "")]);
+    let mut rows = snapshot(DATE, &[("1", "active", "2026-02-20T00:00:00Z"), ("2", "inactive", "")]);
     rows.coverage[0]["covered_from_at"] = json!("2026-01-15T00:00:00Z");
     let mut store = Store::new();
     let pending = store.commit(1, DATE, &rows);
@@ -142,9 +142,9 @@ fn cost_is_null_without_terms_and_use_is_null_without_coverage() {
 }
 
 /// Snapshots of six days. The third day has no run, and the last date has two runs.
-fn nights() -> Store {
+fn snapshots() -> Store {
     let (old, fresh) = ("2025-11-10T00:00:00Z", "2026-02-20T00:00:00Z");
-    let nights: [(&str, &[Person]); 5] = [
+    let snapshots: [(&str, &[Person]); 5] = [
         ("2026-02-01", &[("1", "active", old), ("2", "active", "")]),
         ("2026-02-02", &[("1", "active", ""), ("2", "active", ""), ("3", "active", "")]),
         ("2026-02-28", &[("1", "active", fresh), ("3", "inactive", "")]),
@@ -152,8 +152,8 @@ fn nights() -> Store {
         (DATE, &[("1", "active", ""), ("2", "active", ""), ("3", "active", "")]),
     ];
     let mut store = Store::new();
-    for (index, (date, people)) in nights.into_iter().enumerate() {
-        let mut rows = night(date, people);
+    for (index, (date, people)) in snapshots.into_iter().enumerate() {
+        let mut rows = snapshot(date, people);
         for event in &mut rows.events {
             event["event_id"] = json!(index.to_string());
         }
@@ -165,7 +165,7 @@ fn nights() -> Store {
 
 #[test]
 fn each_snapshot_keeps_the_row_of_its_time() {
-    let mut store = nights();
+    let mut store = snapshots();
     let rows = [
         // 83 days since the last login of 1.
         "2026-02-01|1|2|1|0|0|0|0",
@@ -188,7 +188,7 @@ fn each_snapshot_keeps_the_row_of_its_time() {
 /// Why: a replay of an older snapshot is computed while a later one is shown, and must count its own users.
 #[test]
 fn replay_replaces_the_row_of_its_run() {
-    let mut store = nights();
+    let mut store = snapshots();
     let replay = SyncRun {
         kind: RunKind::Replay,
         base_run_number: Some(RunNumber(1)),
@@ -196,9 +196,9 @@ fn replay_replaces_the_row_of_its_run() {
         ..run(6, "2026-02-02", RunStatus::Complete)
     };
     let people = [("1", "active", ""), ("2", "active", ""), ("3", "active", ""), ("4", "inactive", "")];
-    let pending = store.commit_run(replay, &night("2026-02-02", &people));
+    let pending = store.commit_run(replay, &snapshot("2026-02-02", &people));
     let checked = store.keep(&pending);
-    assert_eq!(checked.night().run_number, RunNumber(5), "the latest snapshot is shown");
+    assert_eq!(checked.snapshot().run_number, RunNumber(5), "the latest snapshot is shown");
     checked.publish(&store.lake, &Access::from(0o640)).unwrap();
     let rows = store.lines(USAGE);
     assert_eq!(rows[1], "2026-02-02|6|4|1|0|1|2|0");
@@ -212,8 +212,8 @@ fn replay_replaces_the_row_of_its_run() {
 /// Why: a snapshot that is only kept has its row like any other, and a second attempt adds it only once.
 #[test]
 fn unpublished_snapshot_has_its_row() {
-    let mut store = nights();
-    let pending = store.commit_after(6, "2026-03-03", &night("2026-03-03", &[("1", "active", "")]));
+    let mut store = snapshots();
+    let pending = store.commit_after(6, "2026-03-03", &snapshot("2026-03-03", &[("1", "active", "")]));
     for _ in 0..2 {
         let checked = store.build(Some(&pending), Purpose::Private).unwrap().check().unwrap();
         let committed = checked.commit(&store.lake, &SEAT_USAGE_DAILY).unwrap();
@@ -225,12 +225,12 @@ fn unpublished_snapshot_has_its_row() {
 
 #[test]
 fn older_snapshot_is_built_from_the_data_of_its_time() {
-    let mut store = nights();
+    let mut store = snapshots();
     store.settings.idle_after_days = 7;
     let file = std::fs::read(store.path().join(FILE_NAME)).unwrap();
     let checked = store.as_of("2026-02-28").unwrap();
     assert_eq!(
-        (checked.night().run_number, checked.night().snapshot_date),
+        (checked.snapshot().run_number, checked.snapshot().snapshot_date),
         (RunNumber(3), day("2026-02-28"))
     );
     // The current threshold, and no user of later snapshots. User 2 was missing.
@@ -247,12 +247,12 @@ fn older_snapshot_is_built_from_the_data_of_its_time() {
     drop(checked);
     assert_eq!(store.files(), ["boxseat.duckdb"]);
     assert!(std::fs::read(store.path().join(FILE_NAME)).unwrap() == file, "the published file is unchanged");
-    assert_eq!(store.as_of(DATE).unwrap().night().run_number, RunNumber(5));
+    assert_eq!(store.as_of(DATE).unwrap().snapshot().run_number, RunNumber(5));
 }
 
 #[test]
 fn missing_snapshot_error_names_the_nearest() {
-    let mut store = nights();
+    let mut store = snapshots();
     let refused = |store: &Store, date: &str| {
         let error = store.as_of(date).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Input);
@@ -280,7 +280,7 @@ fn missing_snapshot_error_names_the_nearest() {
 #[test]
 fn seat_states_equal_the_columns_of_seat_usage_daily() {
     let mut store = Store::new();
-    let pending = store.commit(1, DATE, &night(DATE, &[("1", "active", "")]));
+    let pending = store.commit(1, DATE, &snapshot(DATE, &[("1", "active", "")]));
     store.finish(&pending);
     let states = store.lines("SELECT seat_state FROM licence_summary ORDER BY 1");
     let columns: Vec<Value> = SEAT_USAGE_DAILY.columns.iter().map(|column| json!(column.name)).collect();

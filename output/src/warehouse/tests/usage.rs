@@ -14,15 +14,15 @@ fn calls(run: &str, date: &str, counts: [i64; 4]) -> Value {
 const USAGE: &str = "SELECT * FROM api_usage_monthly";
 
 /// A snapshot on the 10th of a month of 31 days.
-fn night() -> Rows {
-    let mut night = Rows::users(&["1", "2", "3"]);
-    night.groups = vec![
+fn snapshot() -> Rows {
+    let mut snapshot = Rows::users(&["1", "2", "3"]);
+    snapshot.groups = vec![
         json!({ "group_id": "g", "group_type": "managed_group" }),
         json!({ "group_id": "empty", "group_type": "managed_group" }),
         json!({ "group_id": "all", "group_type": "all_users_group" }),
     ];
-    night.memberships = vec![json!({ "membership_id": "m", "user_id": "1", "group_id": "g" })];
-    night.events = (0..501)
+    snapshot.memberships = vec![json!({ "membership_id": "m", "user_id": "1", "group_id": "g" })];
+    snapshot.events = (0..501)
         .map(|n| {
             // Two thirds of the events are LOGINs. One event is 72 h old and does not count.
             let created_at = if n == 500 { "2026-03-07T02:00:00Z" } else { "2026-03-07T02:00:01Z" };
@@ -30,21 +30,21 @@ fn night() -> Rows {
             json!({ "event_id": n.to_string(), "event_type": event_type, "user_id": "1", "created_at": created_at })
         })
         .collect();
-    night.calls = vec![
+    snapshot.calls = vec![
         calls("jan", "2026-01-31", [1_000, 10, 2, 3]),
         calls("feb", "2026-02-28", [500, 0, 0, 0]),
         calls("mar", "2026-03-09", [100, 1, 0, 1]),
         calls("mar", "2026-03-10", [20, 0, 0, 0]),
         calls("check", "2026-03-10", [4, 0, 0, 4]),
     ];
-    night
+    snapshot
 }
 
 #[test]
 fn months_add_up_and_the_snapshots_month_is_forecast() {
     let mut store = Store::new();
     store.settings.monthly_calls = Some(50_000);
-    let pending = store.commit(1, "2026-03-10", &night());
+    let pending = store.commit(1, "2026-03-10", &snapshot());
     store.finish(&pending);
     // A full read: 1 page of users, 1 of groups, 1 for each of the two groups whose members are read, 3 users' aliases, 500 events on 1
     // page, and the empty page that ends the feed.

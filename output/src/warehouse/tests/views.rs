@@ -19,27 +19,27 @@ fn enterprise() -> Store {
         ("hal", "active", "user", old, "2026-02-01T00:00:00Z"),
         ("app", "active", "coadmin", old, ""),
     ];
-    let mut night = Rows::default();
+    let mut snapshot = Rows::default();
     for (id, status, role, created, login) in people {
-        night.users.push(json!({
+        snapshot.users.push(json!({
             "user_id": id, "login": format!("{id}@example.com"), "name": id.to_uppercase(), "status": status, "role": role,
             "created_at": created, "listing": "listed", "space_used_bytes": 7, "is_platform_access_only": id == "app",
             "is_external_collab_restricted": id == "ada",
         }));
         if !login.is_empty() {
-            night
+            snapshot
                 .events
                 .push(json!({ "event_id": id, "event_type": "LOGIN", "user_id": id, "created_at": login }));
         }
     }
-    night.users[0]["tracking_codes"] = json!({ "Cost Centre": "7", "Office": null });
-    night.users[1]["tracking_codes"] = json!({});
-    night.coverage = vec![json!({
+    snapshot.users[0]["tracking_codes"] = json!({ "Cost Centre": "7", "Office": null });
+    snapshot.users[1]["tracking_codes"] = json!({});
+    snapshot.coverage = vec![json!({
         "event_type": "LOGIN", "covered_from_at": "2025-08-31T00:00:00Z", "covered_to_at": "2026-03-02T01:45:00Z",
     })];
     let read = json!("2026-02-27T01:00:00Z");
     let group = |id: &str, kind: &str, read: &Value| json!({ "group_id": id, "name": format!("Group {id}"), "group_type": kind, "memberships_read_at": read });
-    night.groups = vec![
+    snapshot.groups = vec![
         group("all", "all_users_group", &Value::Null),
         group("closed", "managed_group", &read),
         group("dead", "managed_group", &read),
@@ -48,7 +48,7 @@ fn enterprise() -> Store {
         group("loose", "managed_group", &read),
         group("unread", "managed_group", &Value::Null),
     ];
-    night.memberships = [
+    snapshot.memberships = [
         ("closed", "eve", "admin"),
         ("closed", "fay", "member"),
         ("dead", "cat", "member"),
@@ -63,12 +63,13 @@ fn enterprise() -> Store {
     .to_vec();
     let mut store = Store::new();
     // The first snapshot, before fay's suspension was known.
-    let mut first = Rows { users: night.users.clone(), coverage: night.coverage.clone(), ..Rows::default() };
+    let mut first =
+        Rows { users: snapshot.users.clone(), coverage: snapshot.coverage.clone(), ..Rows::default() };
     first.users[5]["status"] = json!("active");
     first.users.remove(6);
     let pending = store.commit(1, "2026-02-10", &first);
     store.finish(&pending);
-    let pending = store.commit_after(2, DATE, &night);
+    let pending = store.commit_after(2, DATE, &snapshot);
     store.finish(&pending);
     store
 }

@@ -28,7 +28,7 @@ fn r8_each_stage_waits_for_its_day() {
     assert_eq!(planned(true).says("1"), "suspend");
     let world = planned(false);
     let evaluator =
-        Evaluator::new(&world.policy, &world.snapshot, &world.past, &world.inputs, night_at(), ["p"])
+        Evaluator::new(&world.policy, &world.snapshot, &world.past, &world.inputs, snapshot_time(), ["p"])
             .unwrap();
     assert!(
         matches!(evaluator.verdict(&world.snapshot.people["1"]), Verdict::Goes(_)),

@@ -22,9 +22,9 @@ fn r2_a_gap_proves_no_idle_day() {
 #[test]
 fn r2_activity_counts_only_where_it_is_covered() {
     let mut world = World::of(SUSPEND, [idler("1")]);
-    world.snapshot.activity_coverage.insert("DOWNLOAD".to_owned(), (day(11), night_at()));
+    world.snapshot.activity_coverage.insert("DOWNLOAD".to_owned(), (day(11), snapshot_time()));
     assert_eq!(world.says("1"), "R2 activity_not_watched");
-    world.snapshot.activity_coverage.insert("DOWNLOAD".to_owned(), (day(10), night_at()));
+    world.snapshot.activity_coverage.insert("DOWNLOAD".to_owned(), (day(10), snapshot_time()));
     assert_eq!(world.says("1"), "suspend");
     world.inputs.activity_events.push("UPLOAD".to_owned());
     assert_eq!(world.refusals(), ["R2"], "one of two types is not watched");
@@ -68,7 +68,7 @@ fn r3_the_account_must_be_as_the_suspension_left_it() {
     assert_eq!(of(|p| p.last_activity_at = Some(day(81))), "R2 active_since");
     // Why: an administrator gave the account back and suspended it again for a hold, in snapshots that covered only sign-ins.
     let mut world = ours(20);
-    world.snapshot.activity_coverage.insert("EDIT_USER".to_owned(), (day(82), night_at()));
+    world.snapshot.activity_coverage.insert("EDIT_USER".to_owned(), (day(82), snapshot_time()));
     assert_eq!(world.says("1"), "R3 edits_not_watched");
     world.snapshot.activity_coverage.remove("EDIT_USER");
     assert_eq!(world.says("1"), "R3 edits_not_watched");
@@ -211,7 +211,7 @@ fn r11_a_login_that_only_the_admin_log_has_is_not_forgotten() {
 fn r11_late_logins_are_waited_for() {
     let mut world = emptied();
     assert_eq!(world.says("1"), "delete");
-    world.snapshot.login_coverage = Some((day(61), night_at()));
+    world.snapshot.login_coverage = Some((day(61), snapshot_time()));
     assert_eq!(world.says("1"), "R11 late_logins_not_watched");
 }
 

@@ -123,7 +123,7 @@ fn r5_new_returned_and_absent_users_are_not_evaluated() {
     assert_eq!(of(|p| p.seat_state = text("paused")), "R5 on_leave");
     // Users of the store's first snapshot may have existed for years.
     let mut world = World::of(SUSPEND, [Person { first_seen_at: Some(day(90)), ..idler("1") }]);
-    world.snapshot.first_night_at = Some(day(90));
+    world.snapshot.first_snapshot_time = Some(day(90));
     assert_eq!(world.says("1"), "suspend");
 }
 

@@ -5,7 +5,7 @@ use super::{Column, Kind, Layout, Table, column};
 /// Users as Box lists them.
 pub static USERS: Table = Table {
     name: "users",
-    layout: Layout::Night,
+    layout: Layout::Snapshot,
     key: &["user_id"],
     comment: "One row per managed user in the latest snapshot, as Box lists it. Suspended users are included, because they still take a seat.",
     columns: USERS_COLUMNS,
@@ -54,7 +54,7 @@ pub(super) const USERS_COLUMNS: &[Column] = &[
 /// Groups as Box lists them.
 pub static GROUPS: Table = Table {
     name: "groups",
-    layout: Layout::Night,
+    layout: Layout::Snapshot,
     key: &["group_id"],
     comment: "One row per group in the latest snapshot.",
     columns: &[
@@ -102,7 +102,7 @@ pub static GROUPS: Table = Table {
 /// The members of each group.
 pub static MEMBERSHIPS: Table = Table {
     name: "memberships",
-    layout: Layout::Night,
+    layout: Layout::Snapshot,
     key: &["membership_id"],
     comment: "One row per group membership in the latest snapshot. The group of all users (all_users_group) is excluded.",
     columns: &[
@@ -134,7 +134,7 @@ pub static MEMBERSHIPS: Table = Table {
 /// Further email addresses of users.
 pub static EMAIL_ALIASES: Table = Table {
     name: "email_aliases",
-    layout: Layout::Night,
+    layout: Layout::Snapshot,
     key: &["alias_id"],
     comment: "One row per email alias in the latest snapshot. The primary login is not an alias. Join by user_id, never by address.",
     columns: &[
