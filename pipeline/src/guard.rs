@@ -82,7 +82,7 @@ impl Refusal {
                 "in the Box developer console set the app's access to \"App + Enterprise Access\" and tick \"Manage users\"; then ask an admin to authorise the app again"
             }
             Refusal::OtherEnterprise { .. } => {
-                "use the store of that enterprise (--store), or the credentials of this one; a store belongs to one enterprise"
+                "use the store of that enterprise (--store), or the credentials of this one; if neither is wrong, state/store.json was changed: restore it from a backup"
             }
             Refusal::NoEnterprise => {
                 "sign in with client credentials of the enterprise, or with an admin's developer token"
