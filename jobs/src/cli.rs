@@ -138,6 +138,8 @@ pub(crate) enum Command {
     Forget(ForgetArgs),
     /// Print a completion script
     Completions(CompletionsArgs),
+    /// Write a manual page for every command into a directory
+    Man(ManArgs),
 }
 
 #[derive(Debug, Default, Args)]
@@ -485,6 +487,13 @@ pub(crate) struct DemoArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Directory to write into, such as /usr/local/share/man/man1. Its last part is created if it does not exist. Pages in it are replaced
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }
 
 fn rfc3339(text: &str) -> Result<DateTime<Utc>, String> {

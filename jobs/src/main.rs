@@ -87,6 +87,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Offboard(args) => on_runtime(commands::offboard::run(&global, &args, printer)),
         Command::Forget(args) => on_runtime(commands::forget::run(&global, &args, printer)),
         Command::Completions(args) => commands::completions::run(&args, printer),
+        Command::Man(args) => commands::man::run(&args, printer),
     }
 }
 

@@ -38,6 +38,7 @@ mod older_store;
 mod outputs;
 mod plans;
 mod privacy;
+mod program;
 mod proxies;
 mod published_digest;
 mod query_statements;
