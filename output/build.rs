@@ -25,7 +25,7 @@ fn main() {
     println!("cargo::rerun-if-changed=libduckdb/SHA256SUMS");
     if directory.parent() == Some(ours.as_path()) {
         match Command::new(ours.join("check")).arg(&library).status() {
-            Ok(status) if status.success() => {}
+            Ok(status) if status.success() => println!("cargo::rustc-env=BOXSEAT_DUCKDB_IS_PREBUILT=yes"),
             Ok(_) => println!("cargo::error=DuckDB's library is not the one in output/libduckdb/SHA256SUMS"),
             Err(e) => println!("cargo::error=cannot check DuckDB's library: {e}"),
         }

@@ -36,6 +36,8 @@ Any key of boxseat.toml can be set as BOXSEAT_<SECTION>_<KEY>, such as BOXSEAT_R
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 4 done with rejected rows,
 75 try again later, 130 interrupted (run the command again to continue).
 
+boxseat --version -v prints the commit, and the version and digest of DuckDB's library.
+
 Try it: boxseat demo";
 
 /// Flags of every command.

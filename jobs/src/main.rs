@@ -28,9 +28,11 @@ mod sync;
 mod terminal;
 mod toml_file;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use cli::{Cli, Command, Format};
 use error::CommandError;
@@ -39,6 +41,9 @@ use printer::Printer;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(e) if e.kind() == ErrorKind::DisplayVersion && asks_for_details(std::env::args_os().skip(1)) => {
+            return end(commands::version::run(&Printer::plain()), &Printer::plain());
+        }
         Err(e) => {
             // clap prints help and version to stdout. They are not failures.
             let code = if e.use_stderr() { error::USAGE } else { 0 };
@@ -49,13 +54,27 @@ fn main() -> ExitCode {
     boxseat_storage::durable::keep_new_files_private();
     terminal::log_to_stderr(&cli.global);
     let printer = Printer::new(&cli.global);
-    match run(cli, &printer) {
+    end(run(cli, &printer), &printer)
+}
+
+/// The exit code of a command. The message of an error goes to stderr.
+fn end(done: Result<u8, CommandError>, printer: &Printer) -> ExitCode {
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             printer.error(&e);
             ExitCode::from(e.exit_code())
         }
     }
+}
+
+/// Whether arguments with `--version` also have `-v`. clap stops at `--version` and does not parse what follows.
+fn asks_for_details(mut arguments: impl Iterator<Item = OsString>) -> bool {
+    arguments.any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument == "--verbose"
+            || argument.starts_with('-') && !argument.starts_with("--") && argument.contains('v')
+    })
 }
 
 fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {

@@ -39,6 +39,11 @@ impl Printer {
         Self { format: global.format, quiet: global.quiet, colour }
     }
 
+    /// Before the flags are known.
+    pub(crate) fn plain() -> Self {
+        Self { format: Format::Table, quiet: false, colour: false }
+    }
+
     /// Columns of the terminal that results go to; 80 when they go elsewhere.
     pub(crate) fn width(&self) -> usize {
         Table::new().width().map_or(80, usize::from)

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod lake;
+pub mod library;
 pub mod query;
 pub mod report;
 mod stamp;

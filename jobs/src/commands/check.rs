@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use boxseat_output::library::{self, Library, LibraryFile};
 use boxseat_pipeline::client::{Answer, BoxActor, BoxReader, Credentials, EventQuery, Found};
 use boxseat_pipeline::extract::Me;
 use boxseat_pipeline::{Error, guard};
@@ -39,6 +40,11 @@ const FREE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     let mut findings = Findings::default();
+    if !library(&mut findings)? {
+        // Credentials are not given to code that nobody knows.
+        findings.skip("everything else", "DuckDB's library is not trusted".to_owned());
+        return finish(&findings, printer);
+    }
     findings.pass("configuration", "every key is known".to_owned());
     policy(global, &settings, &mut findings);
     if let Some(leave_file) = &settings.leave_file {
@@ -114,6 +120,11 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     if let Some((store, _lock)) = &store {
         quota(store, &settings, data_clock(settings.rehearsed_now)(), &mut findings)?;
     }
+    finish(&findings, printer)
+}
+
+/// Prints the findings and the verdict.
+fn finish(findings: &Findings, printer: &Printer) -> Result<u8, CommandError> {
     let failures = findings.failures();
     let verdict = match failures {
         0 => "boxseat can run here.".to_owned(),
@@ -122,6 +133,34 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     };
     findings.print(printer, "check", &[("ready", json!(failures == 0)), ("verdict", json!(verdict))])?;
     Ok(if failures == 0 { 0 } else { USAGE })
+}
+
+/// Compares DuckDB's library with the digests that the build knows. `false` if it is another one.
+fn library(findings: &mut Findings) -> Result<bool, CommandError> {
+    const NAME: &str = "DuckDB's library";
+    let version = library::version()?;
+    let of = |file: &LibraryFile| format!("{version}, {}, SHA-256 {}", file.path.display(), file.sha256);
+    match Library::of_this_process() {
+        Ok(Library::CompiledIn) => findings.pass(NAME, format!("{version}, compiled into the program")),
+        Ok(Library::Known(file)) => findings.pass(NAME, of(&file)),
+        Ok(Library::Unchecked(file)) => {
+            findings.note(NAME, format!("{}; not checked: built with DUCKDB=system", of(&file)));
+        }
+        Ok(Library::Unknown(file)) => {
+            findings.fail(
+                NAME,
+                format!("{}: not the library that this program was built with", of(&file)),
+                "install boxseat again, and unset LD_LIBRARY_PATH and LD_PRELOAD",
+            );
+            return Ok(false);
+        }
+        Err(e) => findings.warn(
+            NAME,
+            format!("{version}; its digest cannot be read: {e}"),
+            "if boxseat was just upgraded, start the command again",
+        ),
+    }
+    Ok(true)
 }
 
 /// Checks that the policy and its lists can be read, and that they make plans on the published snapshot, if there is one.

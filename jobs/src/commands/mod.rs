@@ -22,3 +22,4 @@ pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod verify;
+pub(crate) mod version;
