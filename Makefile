@@ -37,6 +37,12 @@ ifeq ($(filter prebuilt system bundled,$(DUCKDB)),)
 $(error DUCKDB is `$(DUCKDB)`; it can be prebuilt, system or bundled)
 endif
 
+# Which build `make dist` packs: release, or dev for tests of the package.
+PROFILE ?= release
+
+# What `boxseat --version -v` names, with `-dirty` if files were changed. Empty outside of a repository.
+commit = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null)
+
 # cargo is called only where a recipe needs the directory. CARGO_TARGET_DIR is not the only setting that can move it.
 target = $(or $(shell $(CARGO) metadata --format-version 1 --no-deps | \
 	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'),$(error cargo does not say where it builds))
@@ -162,11 +168,25 @@ ci: ## Install missing tools, then run the same checks as CI
 .PHONY: install
 install: libduckdb ## Build for release and install under PREFIX (default /usr/local)
 ifeq ($(DUCKDB),prebuilt)
-	BOXSEAT_RPATH=relative $(CARGO) build --release --locked -p boxseat
+	BOXSEAT_COMMIT="$(commit)" BOXSEAT_RPATH=relative $(CARGO) build --release --locked -p boxseat
 else
-	$(CARGO) build --release --locked -p boxseat $(features)
+	BOXSEAT_COMMIT="$(commit)" $(CARGO) build --release --locked -p boxseat $(features)
 endif
 	output/libduckdb/install $(DUCKDB) "$(target)/release/boxseat" "$(DESTDIR)$(PREFIX)"
+
+.PHONY: dist
+dist: libduckdb ## Write a tarball and a .deb for this machine's architecture into dist/ of the target directory; PROFILE=dev packs the development build
+	@[ "$(DUCKDB)" = prebuilt ] || { echo 'make dist packs only DUCKDB=prebuilt: its library has a known digest.' >&2; exit 2; }
+	jobs/deploy/dist "$(PROFILE)" "$(target)"
+
+.PHONY: check-deploy
+check-deploy: libduckdb ## Pack the development build, install it into a directory, and check unit files, crontab, CronJob and contents
+	jobs/deploy/dist dev "$(target)"
+	jobs/deploy/check "$(target)"
+
+.PHONY: reproducible
+reproducible: ## Build the packages of the last commit twice, in two directories, and compare them; two release builds
+	jobs/deploy/reproduce "$(target)/reproducible" "$(PROFILE)"
 
 .PHONY: clean
 clean: ## Remove everything that was built or fetched, and ./demo; keeps ./warehouse
