@@ -43,9 +43,14 @@ Try it: boxseat demo";
 /// Flags of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Configuration file [default: boxseat.toml, else boxseat/boxseat.toml in the user's configuration directory]
-    #[arg(long, global = true, env = "BOXSEAT_CONFIG", value_name = "FILE")]
+    /// Configuration file [env: BOXSEAT_CONFIG] [default: boxseat.toml, else boxseat/boxseat.toml in the user's configuration
+    /// directory, else /etc/boxseat/boxseat.toml]. A command that finds another file than the last run, or none, is refused if licence
+    /// terms, [idle] or the policy would change; this flag or --no-config accepts the change
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Read no configuration file: only flags, BOXSEAT_* and defaults
+    #[arg(long, global = true, conflicts_with = "config")]
+    pub(crate) no_config: bool,
     /// Directory that holds lake, spool and boxseat.duckdb [default: ./warehouse; demo: ./demo]
     #[arg(long, global = true, env = "BOXSEAT_STORE", value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,

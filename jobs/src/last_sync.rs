@@ -33,9 +33,6 @@ pub(crate) struct LastSync {
     /// When the first of them ended.
     #[serde(default)]
     pub(crate) failing_since: Option<DateTime<Utc>>,
-    /// The last configuration file that a start read.
-    #[serde(default)]
-    pub(crate) config_file: Option<PathBuf>,
 }
 
 impl LastSync {
@@ -58,16 +55,9 @@ impl LastSync {
     }
 
     /// The note about one more end, after an earlier one.
-    fn after(
-        earlier: Option<Self>,
-        config_file: Option<PathBuf>,
-        ended_at: DateTime<Utc>,
-        ended: &Result<u8, CommandError>,
-    ) -> Self {
-        let (failures, failing_since, earlier_file) = earlier.map_or((0, None, None), |earlier| {
-            (earlier.failures, earlier.failing_since, earlier.config_file)
-        });
-        let config_file = config_file.or(earlier_file);
+    fn after(earlier: Option<Self>, ended_at: DateTime<Utc>, ended: &Result<u8, CommandError>) -> Self {
+        let (failures, failing_since) =
+            earlier.map_or((0, None), |earlier| (earlier.failures, earlier.failing_since));
         match ended {
             Ok(exit_code) => Self {
                 ended_at,
@@ -76,7 +66,6 @@ impl LastSync {
                 hints: Vec::new(),
                 failures: 0,
                 failing_since: None,
-                config_file,
             },
             Err(e) => {
                 let is_failure = e.exit_code() != INTERRUPTED;
@@ -87,7 +76,6 @@ impl LastSync {
                     hints: e.hints().to_vec(),
                     failures: failures.saturating_add(u32::from(is_failure)),
                     failing_since: if is_failure { failing_since.or(Some(ended_at)) } else { failing_since },
-                    config_file,
                 }
             }
         }
@@ -104,38 +92,13 @@ impl LastSync {
     }
 }
 
-/// Warns if this start reads no configuration file or another one than the last start. A job that is started from another folder would
-/// lose licence terms, thresholds and policy without a message.
-pub(crate) fn warn_of_other_configuration(root: &Path, config_file: Option<&Path>) {
-    let Some(earlier) = LastSync::read(root).and_then(|last| last.config_file) else { return };
-    match absolute(config_file) {
-        Some(file) if file == earlier => {}
-        Some(file) => {
-            tracing::warn!("the configuration is {}; the last run read {}", file.display(), earlier.display())
-        }
-        None => tracing::warn!(
-            "no configuration file is read, so licence terms, thresholds and policy are missing; the last run read {}: name it by --config or BOXSEAT_CONFIG",
-            earlier.display()
-        ),
-    }
-}
-
-fn absolute(file: Option<&Path>) -> Option<PathBuf> {
-    file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()))
-}
-
 /// Writes how a start ended. Nothing is written where there is no store yet, or while another process writes to the store. A note that
 /// cannot be written does not change the result of the start.
-pub(crate) fn note(
-    root: &Path,
-    config_file: Option<&Path>,
-    ended_at: DateTime<Utc>,
-    ended: &Result<u8, CommandError>,
-) {
+pub(crate) fn note(root: &Path, ended_at: DateTime<Utc>, ended: &Result<u8, CommandError>) {
     if !root.join("state/store.json").exists() || Store::holder(root).is_some() {
         return;
     }
-    let note = LastSync::after(LastSync::read(root), absolute(config_file), ended_at, ended);
+    let note = LastSync::after(LastSync::read(root), ended_at, ended);
     let json = serde_json::to_vec_pretty(&note).expect("plain data");
     if let Err(e) = durable::write_file(&path(root), &json, &Access::from(0o600)) {
         tracing::warn!("how this run ended could not be noted for `boxseat status`: {e}");
@@ -157,15 +120,13 @@ mod tests {
     #[test]
     fn failures_in_a_row_are_counted_from_the_first_one() {
         let denied = || Err(CommandError::usage("Box refused the sign-in").hint("check the secret"));
-        let file = Some(PathBuf::from("/etc/boxseat/boxseat.toml"));
-        let first = LastSync::after(None, file.clone(), at(1), &denied());
-        let second = LastSync::after(Some(first), None, at(2), &denied());
+        let first = LastSync::after(None, at(1), &denied());
+        let second = LastSync::after(Some(first), at(2), &denied());
         assert_eq!((second.failures, second.failing_since, second.exit_code), (2, Some(at(1)), 2));
         assert_eq!((second.result().as_str(), second.hints.len()), ("Box refused the sign-in", 1));
-        let stopped = LastSync::after(Some(second), None, at(3), &Err(CommandError::interrupted("stopped")));
+        let stopped = LastSync::after(Some(second), at(3), &Err(CommandError::interrupted("stopped")));
         assert_eq!((stopped.failures, stopped.failing_since), (2, Some(at(1))), "neither failed nor done");
-        let done = LastSync::after(Some(stopped), None, at(4), &Ok(4));
-        assert_eq!(done.config_file, file, "it is remembered until a run reads another one");
+        let done = LastSync::after(Some(stopped), at(4), &Ok(4));
         assert_eq!((done.failures, done.failing_since, done.result().as_str()), (0, None, "complete"));
     }
 }

@@ -10,6 +10,7 @@ mod backup;
 mod bad_input;
 mod bytes;
 mod commands;
+mod configuration;
 mod content_available;
 mod cost;
 mod credentials;

@@ -264,18 +264,3 @@ fn status_says_why_the_last_sync_failed() {
     std::fs::write(world.store().join("state/last_sync.json"), "{").unwrap();
     assert!(world.ok(&["status"]).stderr.contains("last_sync.json cannot be read"));
 }
-
-/// Why: a job that was started from another folder found no configuration, and the licence terms were gone without a message.
-#[test]
-fn a_run_without_the_configuration_of_the_last_one_warns() {
-    let world = World::new(small());
-    let file = world.directory().join("boxseat.toml");
-    std::fs::write(&file, "[sync]\nsettle_minutes = 60\n").unwrap();
-    assert!(!world.ok(&["sync"]).stderr.contains("configuration"));
-    std::fs::remove_file(&file).unwrap();
-    for _ in 0..2 {
-        world.simulator.step_days(1);
-        let done = world.ok(&["sync"]);
-        assert!(done.stderr.contains("no configuration file is read"), "{}", done.stderr);
-    }
-}

@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &BackupArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
+    let settings = Settings::load_to_copy(global)?;
     let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
     refuse_inside(&args.directory, store.root())?;
     if !store.lake().is_recorded() {

@@ -43,9 +43,11 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     if !library(&mut findings)? {
         // Credentials are not given to code that nobody knows.
         findings.skip("everything else", "DuckDB's library is not trusted".to_owned());
-        return finish(&findings, printer);
+        return finish(&findings, &settings, printer);
     }
-    findings.pass("configuration", "every key is known".to_owned());
+    let config_file = settings.config_file.as_ref().map(|file| file.to_string_lossy());
+    let file = config_file.as_deref().unwrap_or("no file is read; BOXSEAT_* in the environment");
+    findings.pass("configuration", format!("{file}: every key is known"));
     policy(global, &settings, &mut findings);
     if let Some(leave_file) = &settings.leave_file {
         match LeaveList::read(leave_file) {
@@ -120,18 +122,21 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     if let Some((store, _lock)) = &store {
         quota(store, &settings, data_clock(settings.rehearsed_now)(), &mut findings)?;
     }
-    finish(&findings, printer)
+    finish(&findings, &settings, printer)
 }
 
 /// Prints the findings and the verdict.
-fn finish(findings: &Findings, printer: &Printer) -> Result<u8, CommandError> {
+fn finish(findings: &Findings, settings: &Settings, printer: &Printer) -> Result<u8, CommandError> {
     let failures = findings.failures();
     let verdict = match failures {
         0 => "boxseat can run here.".to_owned(),
         1 => "1 problem must be fixed first.".to_owned(),
         n => format!("{n} problems must be fixed first."),
     };
-    findings.print(printer, "check", &[("ready", json!(failures == 0)), ("verdict", json!(verdict))])?;
+    let config_file = settings.config_file.as_ref().map(|file| file.to_string_lossy());
+    let facts =
+        [("ready", json!(failures == 0)), ("config_file", json!(config_file)), ("verdict", json!(verdict))];
+    findings.print(printer, "check", &facts)?;
     Ok(if failures == 0 { 0 } else { USAGE })
 }
 

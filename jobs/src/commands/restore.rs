@@ -21,7 +21,7 @@ use crate::printer::Printer;
 use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
+    let settings = Settings::load_to_copy(global)?;
     check_path(&settings.store)?;
     // Operators often name the newest backup by a symbolic link.
     let backup = args.directory.canonicalize().map_err(|e| {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::reclaim::Attention;
 use crate::cli::{Global, StatusArgs};
 use crate::clock::data_clock;
-use crate::config::Settings;
+use crate::config::{RecordedConfiguration, Settings};
 use crate::error::{CommandError, FAILED, REFUSED};
 use crate::last_sync::LastSync;
 use crate::ledger::Month;
@@ -42,7 +42,8 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, printer: &Printer) -> Resu
         ("last_sync_ended_at", json!(last_sync.as_ref().map(|last| last.ended_at))),
         ("last_sync_result", json!(last_sync.as_ref().map(LastSync::result))),
         ("failures_in_a_row", json!(last_sync.as_ref().map(|last| last.failures))),
-        ("last_sync_config_file", json!(last_sync.as_ref().and_then(|last| last.config_file.as_ref()))),
+        ("config_file", json!(settings.config_file.as_ref().map(|file| file.to_string_lossy()))),
+        ("last_sync_config_file", json!(RecordedConfiguration::file_of_last_run(store.root()))),
         ("store", json!(store.root())),
         ("store_id", json!(store.id())),
         ("enterprise_id", json!(store.enterprise_id())),
@@ -225,7 +226,6 @@ mod tests {
             hints: vec!["check the secret".to_owned()],
             failures,
             failing_since: None,
-            config_file: None,
         }
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::cli::{Format, Global, SyncArgs};
 use crate::clock::data_clock;
-use crate::config::{Settings, credentials};
+use crate::config::{RecordedConfiguration, Settings, credentials, store_of};
 use crate::error::{CommandError, REJECTS};
 use crate::last_sync;
 use crate::printer::Printer;
@@ -20,14 +20,20 @@ use crate::sync::{Ended, Outcome, SyncJob};
 use crate::terminal::Progress;
 
 pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
-    let clock = data_clock(settings.rehearsed_now);
-    let (root, config_file) = (settings.store.clone(), settings.config_file.clone());
-    last_sync::warn_of_other_configuration(&root, config_file.as_deref());
-    let ended = start(global, settings, args, printer).await;
+    let (root, clock) = (store_of(global), data_clock(global.now));
+    let (ended, record) = match Settings::load(global) {
+        Err(e) => (Err(e), None),
+        Ok(settings) => {
+            let record = RecordedConfiguration::of(&settings);
+            (start(global, settings, args, printer).await, Some(record))
+        }
+    };
     // A start that only plans completes nothing.
     if !args.plan || ended.is_err() {
-        last_sync::note(&root, config_file.as_deref(), clock(), &ended);
+        last_sync::note(&root, clock(), &ended);
+    }
+    if let (Ok(_), Some(record), false) = (&ended, record, args.plan) {
+        record.write(&root);
     }
     ended
 }

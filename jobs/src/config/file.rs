@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use boxseat_pipeline::Privacy;
+use boxseat_storage::digest::FileDigest;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::variable;
+use super::search::absolute;
 use crate::error::CommandError;
 use crate::evidence::Headings;
 use crate::toml_file::{Date, explain, explain_environment};
@@ -19,9 +20,12 @@ pub(super) struct File {
     /// The directory of the file; empty without a file.
     #[serde(skip)]
     pub(super) directory: PathBuf,
-    /// The path of the file; `None` without a file.
+    /// The absolute path of the file; `None` without a file.
     #[serde(skip)]
     pub(super) path: Option<PathBuf>,
+    /// The digest of the file; `None` without a file.
+    #[serde(skip)]
+    pub(super) digest: Option<FileDigest>,
     pub(super) rate: Rate,
     pub(super) sync: Sync,
     pub(super) idle: Idle,
@@ -229,31 +233,23 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-/// Reads the named file, or the first standard file that exists. Only a named file must exist.
-pub(super) fn read(named: Option<&Path>) -> Result<File, CommandError> {
-    let path = match named {
-        Some(path) => Some(path.to_owned()),
-        None => standard_places().into_iter().find(|path| path.exists()),
-    };
-    let text = match &path {
+/// Reads a configuration file; without one, only the environment.
+///
+/// # Errors
+/// Exit 2.
+pub(super) fn read(path: Option<&Path>) -> Result<File, CommandError> {
+    let text = match path {
         None => String::new(),
         Some(path) => std::fs::read_to_string(path).map_err(|e| {
-            CommandError::usage(format!("cannot read the configuration {}", path.display()))
-                .because(e)
-                .hint("--config names another file; boxseat.example.toml shows every key")
+            CommandError::usage(format!("cannot read the configuration {}", path.display())).because(e).hint(
+                "--config names another file, --no-config reads none; boxseat.example.toml shows every key",
+            )
         })?,
     };
-    let directory = path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
-    let name = path.as_ref().map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
-    Ok(File { directory, path, ..parse(&name, &text, environment()?)? })
-}
-
-fn standard_places() -> Vec<PathBuf> {
-    let home = || variable("HOME").map(|home| PathBuf::from(home).join(".config"));
-    let configs = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
-    std::iter::once(PathBuf::from("boxseat.toml"))
-        .chain(configs.map(|dir| dir.join("boxseat/boxseat.toml")))
-        .collect()
+    let directory = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let name = path.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+    let digest = path.map(|_| FileDigest::of(text.as_bytes()));
+    Ok(File { directory, path: path.map(absolute), digest, ..parse(&name, &text, environment()?)? })
 }
 
 /// Sections whose keys the environment may set.

@@ -3,6 +3,8 @@
 mod credentials;
 mod file;
 mod licence;
+mod recorded;
+mod search;
 mod settings;
 mod store_path;
 
@@ -10,7 +12,8 @@ pub(crate) use credentials::{
     actions_credentials, credentials, describe_actions_sign_in, describe_sign_in, has_actions_credentials,
     has_credentials,
 };
-pub(crate) use settings::{Retention, Settings};
+pub(crate) use recorded::RecordedConfiguration;
+pub(crate) use settings::{Retention, Settings, store_of};
 pub(crate) use store_path::check_path;
 
 /// Whether the environment disables colour (<https://no-color.org>).

@@ -9,6 +9,7 @@ use boxseat_pipeline::client::{Authorities, ClientSettings, Timeouts, is_loopbac
 use boxseat_pipeline::plan::PlanSettings;
 use boxseat_schemas::event_types;
 use boxseat_schemas::settings::ReportSettings;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::Access;
 use boxseat_storage::resolve;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -17,6 +18,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::file::{self, File};
+use super::recorded::Comparison;
+use super::search::Found;
 use super::{check_path, credentials, licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
@@ -60,8 +63,10 @@ pub(crate) struct Settings {
     pub(crate) quiet_dates: Vec<NaiveDate>,
     /// Event types read as evidence of use.
     pub(crate) activity_events: Vec<String>,
-    /// The configuration file, if there is one.
+    /// The absolute path of the configuration file, if there is one.
     pub(crate) config_file: Option<PathBuf>,
+    /// The digest of the configuration file.
+    pub(crate) config_digest: Option<FileDigest>,
     /// `[box] ca_file`.
     pub(crate) ca_file: Option<PathBuf>,
     /// Path of the leave list.
@@ -149,14 +154,27 @@ impl Settings {
     /// Reads flags, environment and file. `--now` is refused unless the API is a simulated Box on this machine.
     ///
     /// # Errors
-    /// Exit 2, naming the key and what it may be.
+    /// Exit 2, naming the key and what it may be; or because another configuration file than that of the last run would change
+    /// licence terms, thresholds or policy.
     pub(crate) fn load(global: &Global) -> Result<Self, CommandError> {
-        let settings = Self::load_to_read(global)?;
-        if settings.rehearsed_now.is_some() && !settings.endpoints.is_loopback {
+        Self::load_to_read(global)?.refuse_rehearsal()
+    }
+
+    /// Like [`Settings::load`], for `backup` and `restore`: terms, thresholds and policy do not change what they do, so another
+    /// configuration file is only a warning. A backup that is not made is a loss.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub(crate) fn load_to_copy(global: &Global) -> Result<Self, CommandError> {
+        Self::find_and_read(global, false)?.refuse_rehearsal()
+    }
+
+    fn refuse_rehearsal(self) -> Result<Self, CommandError> {
+        if self.rehearsed_now.is_some() && !self.endpoints.is_loopback {
             return Err(CommandError::usage("--now is accepted only if the API is on this machine")
                 .hint("use --now with `boxseat simulate`, or remove it (and BOXSEAT_NOW)"));
         }
-        Ok(settings)
+        Ok(self)
     }
 
     /// Like [`Settings::load`], with `--now` also for a real Box. Only for commands that show data: they write nothing to the
@@ -165,7 +183,15 @@ impl Settings {
     /// # Errors
     /// As [`Settings::load`].
     pub(crate) fn load_to_read(global: &Global) -> Result<Self, CommandError> {
-        Self::resolve(&file::read(global.config.as_deref())?, global)
+        Self::find_and_read(global, true)
+    }
+
+    fn find_and_read(global: &Global, must_refuse: bool) -> Result<Self, CommandError> {
+        let found = Found::of(global);
+        let comparison = Comparison::begin(&store_of(global), &found, must_refuse)?;
+        let settings = Self::resolve(&file::read(found.path.as_deref())?, global)?;
+        comparison.end(&settings)?;
+        Ok(settings)
     }
 
     /// The default settings, for the demo.
@@ -219,7 +245,7 @@ impl Settings {
             )));
         }
         file.imports.columns.check()?;
-        let store = global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse"));
+        let store = store_of(global);
         check_path(&store)?;
         let policy_file = file.reclaim.policy.as_ref().map(|path| file.directory.join(path));
         let activity_events = activity_events(&file.sync.activity_events)?;
@@ -257,6 +283,7 @@ impl Settings {
             store,
             policy_file,
             config_file: file.path.clone(),
+            config_digest: file.digest.clone(),
             leavers_per_day: file.offboard.people_per_day,
             activity_events,
             ca_file: ca_file(file),
@@ -315,6 +342,11 @@ impl Settings {
         let leave_list = self.leave_file.as_deref().map(LeaveList::read).transpose()?;
         Ok(Self { leave_list, ..self })
     }
+}
+
+/// The directory of the store. No configuration file names it.
+pub(crate) fn store_of(global: &Global) -> PathBuf {
+    global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse"))
 }
 
 /// The public key that seals the journal.
