@@ -5,6 +5,7 @@ mod reclaim;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use boxseat_schemas::Money;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -38,10 +39,10 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 4 
 
 boxseat --version -v prints the commit, and the version and digest of DuckDB's library.
 
-Try it: boxseat demo";
+Try it: boxseat demo. Set it up: boxseat init";
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Configuration file [env: BOXSEAT_CONFIG] [default: boxseat.toml, else boxseat/boxseat.toml in the user's configuration
     /// directory, else /etc/boxseat/boxseat.toml]. A command that finds another file than the last run, or none, is refused if licence
@@ -105,6 +106,8 @@ pub(crate) enum Colour {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a first configuration, test the credentials, and print the lines of a daily job for this machine. Asks on a terminal
+    Init(InitArgs),
     /// Read the enterprise from Box, store the snapshot and publish boxseat.duckdb: the cron job
     Sync(SyncArgs),
     /// Build boxseat.duckdb again from the lake. Makes no API calls
@@ -147,6 +150,62 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write a manual page for every command into a directory
     Man(ManArgs),
+}
+
+const INIT_HELP: &str = "\
+The configuration goes to --config, else BOXSEAT_CONFIG, else /etc/boxseat/boxseat.toml (root) or boxseat/boxseat.toml in the user's
+configuration directory. A file that exists is never changed. What no flag names is asked for on a terminal, and left out elsewhere.
+--store names the store; BOXSEAT_API_URL and BOXSEAT_TOKEN_URL, if set, are written to the configuration.
+Secrets are never asked for and never in a flag: the flags name files with them. Credentials that are there are tested as
+`boxseat check` does; its exit code is then the exit code.";
+
+#[derive(Debug, Args)]
+#[command(after_help = INIT_HELP)]
+pub(crate) struct InitArgs {
+    /// Id of the Box enterprise
+    #[arg(long, value_name = "ID", value_parser = enterprise_id)]
+    pub(crate) enterprise_id: Option<String>,
+    /// Seats bought
+    #[arg(long, value_name = "N")]
+    pub(crate) seats_purchased: Option<u32>,
+    /// Price of a seat a month, such as 35.00
+    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
+    pub(crate) cost_per_seat_monthly: Option<String>,
+    /// Currency of the price: three capital letters
+    #[arg(long, value_name = "CURRENCY", value_parser = currency)]
+    pub(crate) currency: Option<String>,
+    /// Day of the contract's renewal
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub(crate) renewal_date: Option<NaiveDate>,
+    /// Last day to give notice
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub(crate) notice_by: Option<NaiveDate>,
+    /// JSON file of an application with a key pair, as the Box developer console offers it [env: BOXSEAT_JWT_CONFIG]
+    #[arg(long, value_name = "FILE", conflicts_with = "client_secret_file")]
+    pub(crate) jwt_config: Option<PathBuf>,
+    /// File with the secret of client credentials; BOXSEAT_CLIENT_ID has their id [env: BOXSEAT_CLIENT_SECRET_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+    /// Environment file that the cron job reads. One that exists is not changed [default: env, next to the configuration]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Which job to print
+    #[arg(long, value_enum, default_value_t = Scheduler::Cron)]
+    pub(crate) schedule: Scheduler,
+    /// Ask nothing, even on a terminal
+    #[arg(long)]
+    pub(crate) no_input: bool,
+}
+
+/// Programs that can start the daily job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scheduler {
+    /// A line of a crontab, and the environment file that it reads
+    Cron,
+    /// A service and a timer
+    Systemd,
+    /// A CronJob with its volume
+    Kubernetes,
 }
 
 #[derive(Debug, Default, Args)]
@@ -514,6 +573,25 @@ fn name_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+pub(crate) fn enterprise_id(text: &str) -> Result<String, String> {
+    match text.trim() {
+        id if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) => Ok(id.to_owned()),
+        _ => Err(format!("{text:?} is not an enterprise id: the Box developer console shows it as digits")),
+    }
+}
+
+pub(crate) fn amount(text: &str) -> Result<String, String> {
+    text.parse::<Money>().map(|_| text.to_owned())
+}
+
+pub(crate) fn currency(text: &str) -> Result<String, String> {
+    if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is not a currency: three capital letters, such as EUR"))
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration; write it as 30s, 90m or 2h");
     let text_trimmed = text.trim();
@@ -539,7 +617,7 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-fn date(text: &str) -> Result<NaiveDate, String> {
+pub(crate) fn date(text: &str) -> Result<NaiveDate, String> {
     text.parse().map_err(|_| "write the day as year-month-day, such as 2026-12-03".to_owned())
 }
 

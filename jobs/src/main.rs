@@ -87,6 +87,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         return Err(CommandError::usage("only `boxseat reclaim show` supports --format markdown"));
     }
     match command {
+        Command::Init(args) => commands::init::run(&global, &args, printer),
         Command::Sync(args) => on_runtime(commands::sync::run(&global, &args, printer)),
         Command::Replay(args) => commands::replay::run(&global, &args, printer),
         Command::Backup(args) => commands::backup::run(&global, &args, printer),

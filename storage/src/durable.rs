@@ -190,6 +190,15 @@ pub fn write_file_by<T, E: From<Error>>(
     Ok(written)
 }
 
+/// Writes a whole new file. After a crash, the file has its whole content or does not exist.
+///
+/// # Errors
+/// [`Error::Io`], of kind [`io::ErrorKind::AlreadyExists`] if something exists at the path, also a link; [`Error::NoGroup`].
+pub fn write_new_file(path: &Path, bytes: &[u8], access: &Access) -> Result<()> {
+    let staged = Staged::create(path, access.resolve()?).map_err(Error::io("write", path))?;
+    staged.write_at(bytes, 0).and_then(|()| staged.create_only()).map_err(Error::io("write", path))
+}
+
 /// Checks that a file can be written at this path: stages a file and removes it. Call it before the work that produces the file.
 ///
 /// # Errors

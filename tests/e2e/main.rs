@@ -25,6 +25,7 @@ mod forget;
 mod history;
 mod imports;
 mod increments;
+mod init;
 mod integrity;
 mod interruption;
 mod jwt;

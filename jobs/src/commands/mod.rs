@@ -7,6 +7,7 @@ pub(crate) mod demo;
 mod findings;
 pub(crate) mod forget;
 pub(crate) mod import;
+pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod offboard;
 mod plan;

@@ -13,6 +13,7 @@ pub(crate) use credentials::{
     has_credentials,
 };
 pub(crate) use recorded::RecordedConfiguration;
+pub(crate) use search::{file_to_write, standard_files};
 pub(crate) use settings::{Retention, Settings, store_of};
 pub(crate) use store_path::check_path;
 

@@ -27,8 +27,18 @@ impl Found {
     }
 }
 
+/// The file that `boxseat init` writes if none is named: that of the machine for root, else that of the user.
+pub(crate) fn file_to_write(is_root: bool) -> PathBuf {
+    let user = || user_directory(variable("XDG_CONFIG_HOME"), variable("HOME"));
+    match variable_os("BOXSEAT_CONFIG") {
+        Some(named) => named.into(),
+        None if is_root => PathBuf::from(OF_THE_MACHINE),
+        None => user().map_or_else(|| PathBuf::from(OF_THE_DIRECTORY), |directory| directory.join(BELOW)),
+    }
+}
+
 /// The standard files, in the order in which they are looked for.
-fn standard_files() -> Vec<PathBuf> {
+pub(crate) fn standard_files() -> Vec<PathBuf> {
     candidates(variable("XDG_CONFIG_HOME"), variable("HOME"))
 }
 

@@ -194,6 +194,14 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Checks the text of a configuration file that is not written yet.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub(crate) fn check_text(name: &str, text: &str, global: &Global) -> Result<(), CommandError> {
+        Self::resolve(&file::parse(name, text, Vec::new())?, global).map(drop)
+    }
+
     /// The default settings, for the demo.
     ///
     /// # Errors
