@@ -77,7 +77,6 @@ fn systemd(answers: &Answers, machine: &Machine) -> Schedule {
         settings.push_str(&format!("Environment={}\n", unit_word(&format!("{name}={value}"))));
     };
     set("BOXSEAT_STORE", &text(&answers.store));
-    set("BOXSEAT_CONFIG", &text(&answers.config_file));
     if let Some(id) = &answers.enterprise_id {
         set("BOXSEAT_ENTERPRISE_ID", id);
     }
@@ -98,8 +97,10 @@ fn systemd(answers: &Answers, machine: &Machine) -> Schedule {
     let is_home = |path: &Path| homes.iter().any(|home| path.starts_with(home));
     let is_in_home =
         [&answers.store, &answers.config_file, &machine.program].iter().any(|path| is_home(path));
+    let command_word = |path: &Path| unit_word(&text(path)).replace('$', "$$");
     let unit = SERVICE
-        .replace("@PROGRAM@", &unit_word(&text(&machine.program)).replace('$', "$$"))
+        .replace("@PROGRAM@", &command_word(&machine.program))
+        .replace("@CONFIG@", &command_word(&answers.config_file))
         .replace("@USER@", &machine.user)
         .replace("@STORE@", &unit_word(&text(&answers.store)))
         .replace("@HOME@", if is_in_home { "read-only" } else { "yes" })
@@ -144,7 +145,7 @@ StartLimitBurst=3
 
 [Service]
 Type=oneshot
-ExecStart=@PROGRAM@ --quiet sync
+ExecStart=@PROGRAM@ --config @CONFIG@ --quiet sync
 User=@USER@
 @SETTINGS@# 4: the snapshot is published, and some records could not be read.
 SuccessExitStatus=4
@@ -353,10 +354,9 @@ mod tests {
             SignIn::Client { id: Some("abc".to_owned()), secret_file: Some("/etc/100%/secret".into()) };
         let text = schedule(Scheduler::Systemd, &Answers { sign_in: client, ..example() }).plain();
         for line in [
-            "ExecStart=\"/opt/box seat/bin/boxseat\" --quiet sync",
+            "ExecStart=\"/opt/box seat/bin/boxseat\" --config /etc/boxseat/boxseat.toml --quiet sync",
             "User=ada",
             "Environment=\"BOXSEAT_STORE=/srv/box data/100%%/s\\\"tore\"",
-            "Environment=BOXSEAT_CONFIG=/etc/boxseat/boxseat.toml",
             "Environment=BOXSEAT_ENTERPRISE_ID=900000001",
             "Environment=BOXSEAT_CLIENT_ID=abc",
             "LoadCredential=boxseat-client-secret:/etc/100%%/secret",
@@ -368,7 +368,8 @@ mod tests {
         }
         let home = Answers { store: "/home/ada/boxseat".into(), ..example() };
         assert!(schedule(Scheduler::Systemd, &home).plain().contains("\nProtectHome=read-only\n"));
-        assert!(!text.contains('@') || !text.contains("@USER@"), "{text}");
+        let places = ["@PROGRAM@", "@CONFIG@", "@USER@", "@STORE@", "@HOME@", "@SETTINGS@"];
+        assert!(places.iter().all(|place| !text.contains(place)), "{text}");
     }
 
     #[test]
