@@ -8,7 +8,7 @@ use boxseat_output::lake::{Lake, RecordHead};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::error::CommandError;
-use crate::reclaim::Witness;
+use crate::reclaim::journal::Witness;
 
 /// What a line says about the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

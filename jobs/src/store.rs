@@ -26,8 +26,8 @@ use uuid::Uuid;
 use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
 use crate::lake_witness::{self, LakeLine};
-use crate::reclaim::Witness;
 use crate::reclaim::journal::JournalKey;
+use crate::reclaim::journal::Witness;
 use crate::record_seals::RecordSeals;
 use integrity::check_anchor;
 

@@ -23,10 +23,10 @@ use crate::forget::{
     Erased, ErasureRecord, Identity, Pending, check, erase, finish, identity_of, ids_of, records,
 };
 use crate::printer::Printer;
-use crate::reclaim::Journal;
+use crate::reclaim::journal::Journal;
+use crate::reclaim::journal::operator::operator;
+use crate::reclaim::journal::plans::PlanTexts;
 use crate::reclaim::journal::{ErasureKey, ReclaimLock};
-use crate::reclaim::operator::operator;
-use crate::reclaim::plans::PlanTexts;
 use crate::store::Store;
 use crate::sync::open_runs;
 

@@ -34,7 +34,7 @@ use crate::config::{Settings, credentials};
 use crate::error::{CommandError, FAILED, REFUSED, SEAL_HINT};
 use crate::forget::compare_records;
 use crate::printer::Printer;
-use crate::reclaim::Journal;
+use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::Seals;
 use crate::reclaim_context::snapshot_rows;
 use crate::store::Store;

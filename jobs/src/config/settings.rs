@@ -24,9 +24,9 @@ use super::{check_path, credentials, licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
-use crate::reclaim::Witness;
+use crate::reclaim::journal::Witness;
 use crate::reclaim::journal::{JournalKey, KeyFile};
-use crate::reclaim::policy::Policy;
+use crate::reclaim::rules::policy::Policy;
 
 /// The settings of all commands.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use arrow::array::RecordBatch;
 
 use super::sheet::{Accepts, Sheet, Unreadable, identifier, unescaped};
 use crate::error::CommandError;
-use crate::reclaim::policy_inputs::Leave;
+use crate::reclaim::rules::policy_inputs::Leave;
 
 /// A leave list as it was read.
 #[derive(Debug, Clone, PartialEq)]

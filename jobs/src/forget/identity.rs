@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 use arrow::array::{Array as _, AsArray, RecordBatch};
 
 use crate::error::CommandError;
-use crate::reclaim::Journal;
-use crate::reclaim::plans::PlanTexts;
+use crate::reclaim::journal::Journal;
+use crate::reclaim::journal::plans::PlanTexts;
 use crate::store::{Store, names_in};
 
 /// The data that identifies a user, and its replacement.

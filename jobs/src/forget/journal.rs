@@ -8,9 +8,9 @@ use boxseat_storage::digest::sha256_hex;
 use super::eraser::Eraser;
 use super::record::Pending;
 use crate::error::CommandError;
-use crate::reclaim::Journal;
+use crate::reclaim::journal::Journal;
+use crate::reclaim::journal::plans::PlanTexts;
 use crate::reclaim::journal::{ErasureKey, JournalKey};
-use crate::reclaim::plans::PlanTexts;
 use crate::store::Store;
 
 /// Checks that every entry and plan can be read back without the user. Returns the texts after the erasure.

@@ -33,7 +33,7 @@ pub(crate) use record::{ErasureRecord, Pending, compare_records, finish, records
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::failpoint::reach;
-use crate::reclaim::Journal;
+use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::{ErasureKey, erasure_directory};
 use crate::store::Store;
 use crate::sync::publish_latest;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use crate::error::CommandError;
-use crate::reclaim::Journal;
+use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::{ErasureKey, erasure_directory};
 use crate::record_seals::{RecordSeals, Sealed};
 

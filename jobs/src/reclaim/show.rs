@@ -12,8 +12,8 @@ use boxseat_schemas::reclaim::{ApprovalTerms, Outcome, ReasonCode, Recorded};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
-use super::figures::{amount, moment, people, size};
-use super::journal_state::{JournalState, PlanState};
+use crate::reclaim::journal::state::{JournalState, PlanState};
+use crate::reclaim::rules::figures::{amount, moment, people, size};
 use boxseat_schemas::text::visible;
 
 /// What is shown about a plan in addition to its content.
@@ -397,10 +397,10 @@ const WIDTH: usize = 80;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::evaluator::Evaluator;
-    use crate::reclaim::journal_state::tests::{intent, operator, outcome, past};
-    use crate::reclaim::plan::{Making, make};
-    use crate::reclaim::snapshot::Person;
+    use crate::reclaim::journal::state::tests::{intent, operator, outcome, past};
+    use crate::reclaim::rules::evaluator::Evaluator;
+    use crate::reclaim::rules::plan::{Making, make};
+    use crate::reclaim::rules::snapshot::Person;
     use crate::reclaim::testing::{idler, inputs, policy, snapshot, snapshot_time};
     use boxseat_schemas::reclaim::{Action, Stage};
 

@@ -7,10 +7,10 @@ use boxseat_schemas::reclaim::plan::SnapshotId;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::journal_state::tests::day;
-use super::policy::Policy;
-use super::policy_inputs::{List, PolicyInputs};
-use super::snapshot::{Person, Snapshot};
+use crate::reclaim::journal::state::tests::day;
+use crate::reclaim::rules::policy::Policy;
+use crate::reclaim::rules::policy_inputs::{List, PolicyInputs};
+use crate::reclaim::rules::snapshot::{Person, Snapshot};
 
 /// The time of the snapshot in these tests: the hundredth day of [`day`].
 pub(crate) fn snapshot_time() -> DateTime<Utc> {

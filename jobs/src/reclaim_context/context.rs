@@ -14,17 +14,17 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::imports::refuse_evidence_that_waits;
-use crate::reclaim::Snapshot;
-use crate::reclaim::Witness;
-use crate::reclaim::apply::Anchors;
-use crate::reclaim::approval::{Required, terms};
+use crate::reclaim::engine::Anchors;
+use crate::reclaim::journal::Witness;
+use crate::reclaim::journal::approval::{Required, terms};
+use crate::reclaim::journal::operator::operator;
+use crate::reclaim::journal::place;
+use crate::reclaim::journal::plans::expired_plans;
+use crate::reclaim::journal::state::{JournalState, UserState};
 use crate::reclaim::journal::{Journal, ReclaimLock, Seals};
-use crate::reclaim::journal_state::{JournalState, UserState};
-use crate::reclaim::operator::operator;
-use crate::reclaim::place;
-use crate::reclaim::plans::expired_plans;
-use crate::reclaim::policy::Policy;
-use crate::reclaim::policy_inputs::{InputFile, PolicyInputs};
+use crate::reclaim::rules::policy::Policy;
+use crate::reclaim::rules::policy_inputs::{InputFile, PolicyInputs};
+use crate::reclaim::rules::snapshot::Snapshot;
 use crate::store::Store;
 
 /// How often a file that changes during the read is read again.
@@ -307,7 +307,7 @@ mod tests {
     use boxseat_schemas::reclaim::{Action, Outcome, PlanEnd, Record, Stage};
 
     use super::*;
-    use crate::reclaim::journal_state::tests::{created, intent, outcome, past};
+    use crate::reclaim::journal::state::tests::{created, intent, outcome, past};
 
     /// Why: a cron line that lost its configuration file reported that nothing was open.
     #[test]

@@ -11,9 +11,9 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use crate::error::CommandError;
 use crate::evidence::{Accepts, LeaveList, Sheet, Unreadable, identifier};
-use crate::reclaim::evaluator::{Refusal, Subject};
-use crate::reclaim::policy::{Holds, Policy, Receiver};
-use crate::reclaim::policy_inputs::{Hold, InputFile, List, PolicyInputs};
+use crate::reclaim::rules::evaluator::{Refusal, Subject};
+use crate::reclaim::rules::policy::{Holds, Policy, Receiver};
+use crate::reclaim::rules::policy_inputs::{Hold, InputFile, List, PolicyInputs};
 
 /// Reads the files that the policy and the configuration (`[idle] leave_file`, `[sync] activity_events`) name.
 ///

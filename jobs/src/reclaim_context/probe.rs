@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::reclaim::journal::operator::operator;
+use crate::reclaim::journal::place;
 use crate::reclaim::journal::{Journal, ReclaimLock};
-use crate::reclaim::operator::operator;
-use crate::reclaim::place;
 use crate::store::Store;
 
 /// An inactive and an active ordinary user.

@@ -15,12 +15,12 @@ use super::columns::Unreadable;
 use super::{policy_lists, snapshot_rows};
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::reclaim::Journal;
-use crate::reclaim::evaluator::Evaluator;
+use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::Seals;
-use crate::reclaim::journal_state::JournalState;
-use crate::reclaim::plans::expired_plans;
-use crate::reclaim::policy::Policy;
+use crate::reclaim::journal::plans::expired_plans;
+use crate::reclaim::journal::state::JournalState;
+use crate::reclaim::rules::evaluator::Evaluator;
+use crate::reclaim::rules::policy::Policy;
 
 /// The configuration with which a snapshot is evaluated.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use arrow::array::RecordBatch;
 
 use super::columns::{Columns, Unreadable};
 use crate::error::CommandError;
-use crate::reclaim::Snapshot;
-use crate::reclaim::snapshot::{Edit, OnLeave, Person};
+use crate::reclaim::rules::snapshot::Snapshot;
+use crate::reclaim::rules::snapshot::{Edit, OnLeave, Person};
 use crate::store::Store;
 
 /// Loads everything that the rules read. `ask` runs SQL against the snapshot's file.

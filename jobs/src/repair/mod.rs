@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, USAGE};
-use crate::reclaim::Journal;
+use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::{ReclaimLock, Seals};
 use crate::reclaim_context::snapshot_rows;
 use crate::store::{Store, names_in};

@@ -23,9 +23,9 @@ use crate::config::Settings;
 use crate::error::{CommandError, REMEDY};
 use crate::lake_witness::{self, LakeLine};
 use crate::published::check_to_act;
-use crate::reclaim::Journal;
+use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::Seals;
-use crate::reclaim::seat_actions::refuse_older_lake;
+use crate::reclaim::journal::seat_actions::refuse_older_lake;
 use crate::record_seals::RecordSeals;
 
 /// `state/lake.json`.

@@ -22,7 +22,7 @@ use crate::error::CommandError;
 use crate::failpoint::reach;
 use crate::ledger::Month;
 use crate::reclaim::journal::Seals;
-use crate::reclaim::{Journal, StreamMark};
+use crate::reclaim::journal::{Journal, StreamMark};
 use crate::shared_pace::SharedPace;
 use crate::store::Store;
 

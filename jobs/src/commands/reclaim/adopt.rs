@@ -14,10 +14,10 @@ use crate::error::CommandError;
 use crate::failpoint::reach;
 use crate::lake_witness::{self, LakeLine};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::Journal;
-use crate::reclaim::operator::operator;
-use crate::reclaim::place;
-use crate::reclaim::seat_actions::LostAction;
+use crate::reclaim::journal::Journal;
+use crate::reclaim::journal::operator::operator;
+use crate::reclaim::journal::place;
+use crate::reclaim::journal::seat_actions::LostAction;
 use crate::reclaim_context::context::ReclaimContext;
 use crate::reclaim_context::seat_actions::{self, compare};
 

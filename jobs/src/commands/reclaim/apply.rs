@@ -9,12 +9,12 @@ use super::{note_changed_files, show_applied};
 use crate::cli::{ApplyArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::apply::{ApplyEnv, Task, admit, apply, is_done};
-use crate::reclaim::figures::people;
-use crate::reclaim::plans::PlanFile;
-use crate::reclaim::stuck::stuck;
-use crate::reclaim::waiting::waiting;
-use crate::reclaim::{Journal, StreamMark};
+use crate::reclaim::engine::{ApplyEnv, Task, admit, apply, is_done};
+use crate::reclaim::journal::plans::PlanFile;
+use crate::reclaim::journal::{Journal, StreamMark};
+use crate::reclaim::rules::figures::people;
+use crate::reclaim::rules::stuck::stuck;
+use crate::reclaim::rules::waiting::waiting;
 use crate::reclaim_context::apply_context::{ApplyContext, Connection, crash};
 use crate::stop::Stop;
 
@@ -69,7 +69,7 @@ pub(crate) async fn run(
 pub(crate) fn task<'a>(
     acting: &'a ApplyContext,
     file: &'a PlanFile,
-    snapshot: &'a crate::reclaim::Snapshot,
+    snapshot: &'a crate::reclaim::rules::snapshot::Snapshot,
     mark: Option<&'a StreamMark>,
 ) -> Task<'a> {
     Task {

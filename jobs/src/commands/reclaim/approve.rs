@@ -10,10 +10,10 @@ use super::head;
 use crate::cli::{Global, ReclaimApproveArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
-use crate::reclaim::approval::{Given, Required};
-use crate::reclaim::operator::operator;
-use crate::reclaim::plans::PlanFile;
-use crate::reclaim::signature::NAMESPACE;
+use crate::reclaim::journal::approval::{Given, Required};
+use crate::reclaim::journal::operator::operator;
+use crate::reclaim::journal::plans::PlanFile;
+use crate::reclaim::journal::signature::NAMESPACE;
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(

@@ -8,12 +8,12 @@ use serde_json::json;
 use crate::cli::{Global, ReclaimDiffArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::approval::terms;
-use crate::reclaim::diff::diff;
-use crate::reclaim::evaluator::{Evaluator, refused};
-use crate::reclaim::operator::operator;
-use crate::reclaim::plan::{Making, make};
-use crate::reclaim::plans::PlanFile;
+use crate::reclaim::journal::approval::terms;
+use crate::reclaim::journal::operator::operator;
+use crate::reclaim::journal::plans::PlanFile;
+use crate::reclaim::rules::diff::diff;
+use crate::reclaim::rules::evaluator::{Evaluator, refused};
+use crate::reclaim::rules::plan::{Making, make};
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(

@@ -16,19 +16,19 @@ use super::{head, note_changed_files};
 use crate::cli::{Format, Global};
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::Snapshot;
-use crate::reclaim::apply::{
+use crate::reclaim::engine::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
+use crate::reclaim::engine::{
     Canaries, UserOutcome, admit, apply, close_windows, is_due, reconcile, verify_transfers,
 };
-use crate::reclaim::figures::people;
-use crate::reclaim::journal_state::{JournalState, UserState, unfinished};
-use crate::reclaim::offboarding::{is_offboarding, leavers};
-use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
-use crate::reclaim::plans::PlanFile;
-use crate::reclaim::policy::Policy;
-use crate::reclaim::reversals;
-use crate::reclaim::stuck::stuck;
-use crate::reclaim::waiting::waiting;
+use crate::reclaim::journal::plans::PlanFile;
+use crate::reclaim::journal::state::{JournalState, UserState, unfinished};
+use crate::reclaim::rules::figures::people;
+use crate::reclaim::rules::offboarding::{is_offboarding, leavers};
+use crate::reclaim::rules::policy::Policy;
+use crate::reclaim::rules::reversals;
+use crate::reclaim::rules::snapshot::Snapshot;
+use crate::reclaim::rules::stuck::stuck;
+use crate::reclaim::rules::waiting::waiting;
 use crate::reclaim_context::apply_context::ApplyContext;
 use crate::reclaim_context::context::missing_policy;
 use crate::stop::Stop;
@@ -239,7 +239,7 @@ fn plan_next(acting: &ApplyContext, report: &mut Report) {
 }
 
 fn close_expired(
-    journal: &mut crate::reclaim::Journal,
+    journal: &mut crate::reclaim::journal::Journal,
     plan_id: &str,
     now: DateTime<Utc>,
 ) -> Result<(), CommandError> {

@@ -11,9 +11,9 @@ use crate::cli::{Global, ReclaimPlanArgs, StageName};
 use crate::error::CommandError;
 use crate::output_target::check_output;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::figures::people;
-use crate::reclaim::operator::operator;
-use crate::reclaim::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
+use crate::reclaim::engine::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
+use crate::reclaim::journal::operator::operator;
+use crate::reclaim::rules::figures::people;
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(
@@ -69,7 +69,7 @@ fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
             stage.as_str()
         ));
     }
-    let row = |file: &crate::reclaim::plans::PlanFile| {
+    let row = |file: &crate::reclaim::journal::plans::PlanFile| {
         let plan = &file.plan;
         vec![
             json!(plan.plan_id),

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::cli::{Format, Global, ReclaimPolicyArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::Printer;
-use crate::reclaim::describe::{found, told};
-use crate::reclaim::evaluator::Evaluator;
+use crate::reclaim::rules::describe::{found, told};
+use crate::reclaim::rules::evaluator::Evaluator;
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(

@@ -8,7 +8,7 @@ use super::note_imports_waiting;
 use crate::cli::{Format, Global, ReclaimShowArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::plans::PlanFile;
+use crate::reclaim::journal::plans::PlanFile;
 use crate::reclaim::show::{self, Standing, Totals, markdown, results, state, table};
 use crate::reclaim_context::context::ReclaimContext;
 

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::Journal;
-use crate::reclaim::apply::{Applied, UserOutcome};
-use crate::reclaim::policy_inputs::PolicyInputs;
+use crate::reclaim::engine::{Applied, UserOutcome};
+use crate::reclaim::journal::Journal;
+use crate::reclaim::rules::policy_inputs::PolicyInputs;
 use crate::store::Store;
 
 /// Prints one apply or undo; the caller prints the reason for a stop as an error.

@@ -11,11 +11,12 @@ use super::{head, show_applied};
 use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::apply::{Scope, UserOutcome, ours, take_out, undo};
-use crate::reclaim::approval::Required;
-use crate::reclaim::plans::PlanFile;
-use crate::reclaim::restore::Preview;
-use crate::reclaim::{Journal, Snapshot};
+use crate::reclaim::engine::{Scope, UserOutcome, ours, take_out, undo};
+use crate::reclaim::journal::Journal;
+use crate::reclaim::journal::approval::Required;
+use crate::reclaim::journal::plans::PlanFile;
+use crate::reclaim::rules::restore::Preview;
+use crate::reclaim::rules::snapshot::Snapshot;
 use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
 

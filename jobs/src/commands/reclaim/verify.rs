@@ -7,7 +7,7 @@ use crate::error::{CommandError, REJECTS};
 use crate::forget::compare_records;
 use crate::printer::Printer;
 use crate::reclaim::journal::{ANCHOR_FILE, Seals};
-use crate::reclaim::{Journal, place};
+use crate::reclaim::journal::{Journal, place};
 use crate::reclaim_context::context::ReclaimContext;
 use crate::reclaim_context::seat_actions;
 

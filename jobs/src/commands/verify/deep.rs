@@ -14,7 +14,7 @@ use crate::backup::{CHANGED, files_below, names_that_differ};
 use crate::commands::findings::Findings;
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, REMEDY};
-use crate::reclaim::Journal;
+use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::Seals;
 use crate::store::{IMPORTS, Store};
 

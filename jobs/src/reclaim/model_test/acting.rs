@@ -9,14 +9,14 @@ use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::reclaim::plan::Operator;
 use rand::Rng;
 
-use super::super::apply::{Anchors, ApplyEnv, Scope, Task, UserOutcome, admit, apply, ours, undo};
-use super::super::approval::Required;
-use super::super::journal::Journal;
-use super::super::plans::PlanFile;
 use super::evaluator::left_suspended;
 use super::story::{BY, World, operator};
 use super::{life, night};
 use crate::error::CommandError;
+use crate::reclaim::engine::{Anchors, ApplyEnv, Scope, Task, UserOutcome, admit, apply, ours, undo};
+use crate::reclaim::journal::Journal;
+use crate::reclaim::journal::approval::Required;
+use crate::reclaim::journal::plans::PlanFile;
 
 impl World {
     pub(super) fn approve(&mut self, index: usize) {
@@ -173,7 +173,7 @@ mod tests {
     use boxseat_simulator::Act;
 
     use super::*;
-    use crate::reclaim::policy_inputs::InputFile;
+    use crate::reclaim::rules::policy_inputs::InputFile;
 
     /// The first world that suspends more than two users, with its approved plan.
     async fn with_plan() -> (World, usize) {

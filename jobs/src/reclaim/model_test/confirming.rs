@@ -6,10 +6,10 @@ use boxseat_schemas::reclaim::{Ability, ReasonCode, Record};
 use chrono::TimeDelta;
 use rand::Rng;
 
-use super::super::apply::{Canaries, Content};
-use super::super::confirmation::to_confirm;
-use super::super::stuck::{Stuck, stuck};
 use super::story::{World, operator};
+use crate::reclaim::engine::{Canaries, Content};
+use crate::reclaim::rules::confirmation::to_confirm;
+use crate::reclaim::rules::stuck::{Stuck, stuck};
 
 /// Whether no reading proves that the account is empty.
 fn is_unproven(stuck: &Stuck) -> bool {

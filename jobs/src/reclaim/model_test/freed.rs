@@ -7,12 +7,12 @@ use boxseat_schemas::reclaim::{Ability, Action, Record};
 use boxseat_simulator::{TrueUser, Truth, Verb};
 use chrono::TimeDelta;
 
-use super::super::evaluator::Evaluator;
-use super::super::stuck::stuck;
 use super::areas::Areas;
 use super::night::at;
 use super::story::World;
 use super::told::Told;
+use crate::reclaim::rules::evaluator::Evaluator;
+use crate::reclaim::rules::stuck::stuck;
 
 /// Rounds of two simulated days: enough for a suspension, a transfer, two readings and a deletion after a new plan for each. After
 /// 30 days a refusal of Box and a count of shares have expired, and the user is planned again.

@@ -8,13 +8,13 @@ use boxseat_storage::digest::sha256_hex;
 use chrono::TimeDelta;
 use rand::Rng;
 
-use super::super::leaver_plan::{Leaving, gives_way};
-use super::super::offboarding;
-use super::super::plans::PlanFile;
-use super::super::snapshot::Person;
 use super::acting::Verb;
 use super::evaluator::Leaver;
 use super::story::{BY, World, operator};
+use crate::reclaim::engine::leaver_plan::{Leaving, gives_way};
+use crate::reclaim::journal::plans::PlanFile;
+use crate::reclaim::rules::offboarding;
+use crate::reclaim::rules::snapshot::Person;
 
 impl World {
     /// R19: an operator offboards a user, at once or on a later day. Afterwards the user is locked out, whatever the obstacles.

@@ -8,9 +8,9 @@ use boxseat_simulator::{TrueUser, Truth};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::super::snapshot::{Edit, OnLeave, Person, Snapshot};
 use super::gaps::Gaps;
 use super::intent::Intent;
+use crate::reclaim::rules::snapshot::{Edit, OnLeave, Person, Snapshot};
 
 /// The store of every world.
 pub(super) const STORE: Uuid = Uuid::from_u128(0xb0c5);

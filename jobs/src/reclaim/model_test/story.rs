@@ -20,23 +20,23 @@ use rand_chacha::ChaCha8Rng;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::super::apply::{Canaries, close_windows, reconcile, verify_transfers};
-use super::super::evaluator::{Evaluator, Refusal};
-use super::super::journal::Journal;
-use super::super::plan::{Making, fit, make};
-use super::super::plans::PlanFile;
-use super::super::policy::Policy;
-use super::super::policy_inputs::{Hold, Leave, List, PolicyInputs};
-use super::super::position::StreamMark;
-use super::super::reversals::noticed;
-use super::super::seat_actions::RowsInMemory;
-use super::super::snapshot::Snapshot;
 use super::acting::env;
 use super::areas::Areas;
 use super::evaluator::{Known, Leaver, broken};
 use super::intent::Intent;
 use super::told::Told;
 use super::{life, night};
+use crate::reclaim::engine::{Canaries, close_windows, reconcile, verify_transfers};
+use crate::reclaim::journal::Journal;
+use crate::reclaim::journal::StreamMark;
+use crate::reclaim::journal::plans::PlanFile;
+use crate::reclaim::journal::seat_actions::RowsInMemory;
+use crate::reclaim::rules::evaluator::{Evaluator, Refusal};
+use crate::reclaim::rules::plan::{Making, fit, make};
+use crate::reclaim::rules::policy::Policy;
+use crate::reclaim::rules::policy_inputs::{Hold, Leave, List, PolicyInputs};
+use crate::reclaim::rules::reversals::noticed;
+use crate::reclaim::rules::snapshot::Snapshot;
 
 /// The violations in the world of a seed, if there are any.
 pub(super) async fn live(seed: u64) -> Result<Told, String> {
