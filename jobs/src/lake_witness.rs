@@ -69,7 +69,7 @@ pub(crate) fn note(
     }
     let at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
     let line = format!("{at} {} {} {} {}\n", witness.store_id, line.word(), head.sequence, head.hash);
-    witness.append(&text, &line)
+    Ok(witness.append(&text, &line)?)
 }
 
 /// The heads of the lake that count in the text of a witness, each with the number of its line.

@@ -26,7 +26,6 @@ mod stop;
 mod store;
 mod sync;
 mod terminal;
-mod toml_file;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

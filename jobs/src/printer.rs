@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Colour, Format, Global};
-use crate::error::CommandError;
+use crate::error::{CommandError, Error};
 
 /// Version of every JSON result. It grows when a field changes its meaning or is removed.
 pub(crate) const JSON_SCHEMA_VERSION: u32 = 1;
@@ -61,7 +61,7 @@ impl Printer {
     }
 
     /// What failed, why, and what to do.
-    pub(crate) fn error(&self, error: &CommandError) {
+    pub(crate) fn error(&self, error: &Error) {
         let mut stderr = std::io::stderr().lock();
         let (red, cyan, plain) =
             if self.colour { ("\u{1b}[1;31m", "\u{1b}[36m", "\u{1b}[0m") } else { ("", "", "") };

@@ -7,6 +7,7 @@ mod host;
 pub mod json;
 pub mod lock;
 mod resolve;
+pub mod toml_file;
 
 pub use error::{Error, Result};
 pub use host::host;

@@ -171,7 +171,7 @@ fn library(findings: &mut Findings) -> Result<bool, CommandError> {
 /// Checks that the policy and its lists can be read, and that they make plans on the published snapshot, if there is one.
 fn policy(global: &Global, settings: &Settings, findings: &mut Findings) {
     let Some(path) = &settings.policy_file else { return };
-    let read = Policy::load(path).and_then(|policy| {
+    let read = Policy::load(path).map_err(CommandError::from).and_then(|policy| {
         policy_lists::read(
             &policy,
             settings.leave_file.as_deref(),

@@ -12,7 +12,7 @@ use std::io::{BufRead, IsTerminal};
 use boxseat_schemas::reclaim::{Action, ApprovalTerms, Plan, Record};
 use serde_json::{Value, json};
 
-use super::reclaim::{env, show_applied, task};
+use super::reclaim::{env, exit_code_of, show_applied, task};
 use crate::cli::{Format, Global, OffboardArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
@@ -115,7 +115,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     if let Some(e) = &applied.stopped {
         printer.error(e);
     }
-    Ok(applied.exit_code())
+    Ok(exit_code_of(&applied))
 }
 
 /// R19: how many users may be offboarded on one day (UTC), open plans included.

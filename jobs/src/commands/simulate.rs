@@ -6,12 +6,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use boxseat_simulator::{App, Config};
+use boxseat_storage::toml_file::explain;
 
 use crate::cli::{Global, SimulateArgs};
 use crate::clock::data_clock;
 use crate::error::CommandError;
 use crate::printer::Printer;
-use crate::toml_file::explain;
 
 pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer) -> Result<u8, CommandError> {
     let scenario = match &args.scenario {

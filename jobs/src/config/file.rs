@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use boxseat_pipeline::Privacy;
 use boxseat_storage::digest::FileDigest;
+use boxseat_storage::toml_file::{Date, explain, explain_environment};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -11,7 +12,6 @@ use toml::{Table, Value};
 use super::search::absolute;
 use crate::error::CommandError;
 use crate::evidence::Headings;
-use crate::toml_file::{Date, explain, explain_environment};
 
 /// The keys of the file. `boxseat.example.toml` has their units, defaults and reasons; a test compares it with these types.
 #[derive(Debug, Default, Deserialize)]
@@ -306,7 +306,7 @@ pub(super) fn parse(
             section.insert(key, scalar(&value));
         }
     }
-    whole.try_into().map_err(explain_environment)
+    Ok(whole.try_into().map_err(explain_environment)?)
 }
 
 /// A TOML value (`12`, `true`, `["a"]`), or text if it is not one.

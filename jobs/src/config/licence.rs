@@ -2,11 +2,11 @@
 
 use boxseat_schemas::Money;
 use boxseat_schemas::licence::{LicenceTerms, MatchRule};
+use boxseat_storage::toml_file::Date;
 use toml::Value;
 
 use super::file::Licence;
 use crate::error::CommandError;
-use crate::toml_file::Date;
 
 /// The terms, in the order of the file. Their rules are applied in this order.
 ///

@@ -14,6 +14,7 @@
 //! of TOML files.
 
 pub(crate) mod engine;
+pub(crate) mod error;
 pub(crate) mod journal;
 #[cfg(test)]
 mod model_test;

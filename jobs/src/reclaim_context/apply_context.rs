@@ -15,7 +15,7 @@ use crate::calls::CommandCalls;
 use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::{actions_credentials, credentials};
-use crate::error::CommandError;
+use crate::error::{CommandError, Error};
 use crate::failpoint;
 use crate::imports::refuse_evidence_that_waits;
 use crate::reclaim::journal::Journal;
@@ -78,7 +78,7 @@ impl ApplyContext {
             .iter()
             .find(|run| run.run_number == snapshot.night.run_number)
             .map_or(snapshot.night.run_number, |run| root(&runs, run));
-        StreamMark::of(self.context.store.root(), number)
+        Ok(StreamMark::of(self.context.store.root(), number)?)
     }
 
     /// Refuses to act by a policy as long as imported evidence of use is not in the published snapshot. An offboarding does not
@@ -152,7 +152,7 @@ impl ApplyContext {
 }
 
 /// A point at which tests kill the process.
-pub(crate) fn crash(step: &str) -> Result<(), CommandError> {
+pub(crate) fn crash(step: &str) -> Result<(), Error> {
     failpoint::reach(step);
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::{policy_lists, seat_actions, snapshot_rows};
 use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
-use crate::error::CommandError;
+use crate::error::{CommandError, Error};
 use crate::imports::refuse_evidence_that_waits;
 use crate::reclaim::engine::Anchors;
 use crate::reclaim::journal::Witness;
@@ -85,9 +85,9 @@ impl ReclaimContext {
     pub(crate) fn policy(&self, named: Option<&Path>) -> Result<Policy, CommandError> {
         match (self.settings.policy_file.as_deref(), named) {
             (Some(configured), Some(named)) => {
-                Policy::load(configured)?.restricted_by(Policy::load(named)?)
+                Ok(Policy::load(configured)?.restricted_by(Policy::load(named)?)?)
             }
-            (None, Some(path)) | (Some(path), None) => Policy::load(path),
+            (None, Some(path)) | (Some(path), None) => Ok(Policy::load(path)?),
             (None, None) => Err(CommandError::usage("there is no reclamation policy")
                 .hint("[reclaim] policy = \"policy.toml\" in boxseat.toml, or --policy FILE; boxseat.example-policy.toml shows every key")),
         }
@@ -107,7 +107,7 @@ impl ReclaimContext {
     /// # Errors
     /// As [`ReclaimContext::policy`].
     pub(crate) fn draft(&self, named: Option<&Path>) -> Result<Policy, CommandError> {
-        named.map_or_else(|| self.policy(None), Policy::load)
+        named.map_or_else(|| self.policy(None), |path| Ok(Policy::load(path)?))
     }
 
     /// R9: what the approvals of a plan must be. A plan that follows a policy is approved and applied by the configured policy.
@@ -197,7 +197,7 @@ impl ReclaimContext {
     /// # Errors
     /// Exit 3 if it is corrupt.
     pub(crate) fn journal(&self) -> Result<Journal, CommandError> {
-        Journal::read(self.store.root(), self.store.id(), &self.settings.journal_key, Seals::Last)
+        Ok(Journal::read(self.store.root(), self.store.id(), &self.settings.journal_key, Seals::Last)?)
     }
 
     /// The journal, for appending.
@@ -241,7 +241,7 @@ impl ReclaimContext {
     /// # Errors
     /// The disk's.
     pub(crate) fn place(&self) -> Result<Place, CommandError> {
-        place::here(self.store.root(), self.store.id(), self.settings.reclaim_host.as_deref())
+        Ok(place::here(self.store.root(), self.store.id(), self.settings.reclaim_host.as_deref())?)
     }
 
     /// Writes the head of the journal into the lake and, if one is configured, to the witness (R9). A command that wrote entries
@@ -251,7 +251,7 @@ impl ReclaimContext {
     /// The disk's.
     pub(crate) fn anchor(&self, journal: &Journal) -> Result<(), CommandError> {
         journal.anchor()?;
-        self.witness().map_or(Ok(()), |witness| witness.note(journal, self.now))
+        Ok(self.witness().map_or(Ok(()), |witness| witness.note(journal, self.now))?)
     }
 
     /// `[reclaim] witness`.
@@ -273,8 +273,8 @@ impl From<Unreadable> for CommandError {
 }
 
 impl Anchors for ReclaimContext {
-    fn anchor(&self, journal: &Journal) -> Result<(), CommandError> {
-        Self::anchor(self, journal)
+    fn anchor(&self, journal: &Journal) -> Result<(), Error> {
+        Ok(Self::anchor(self, journal)?)
     }
 }
 

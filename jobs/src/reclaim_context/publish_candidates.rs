@@ -14,7 +14,7 @@ use boxseat_schemas::reclaim::Entry;
 use super::columns::Unreadable;
 use super::{policy_lists, snapshot_rows};
 use crate::config::Settings;
-use crate::error::CommandError;
+use crate::error::{CommandError, Error};
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::journal::plans::expired_plans;
@@ -43,19 +43,19 @@ impl Candidates for PublishCandidates<'_> {
 
     fn evaluate(&self, night: &SnapshotRows<'_>) -> Result<Vec<Candidate>, String> {
         let Settings { store, leave_file, activity_events, journal_key, .. } = self.settings;
-        let told = |e: CommandError| e.lines().join(": ");
+        let told = |e: Error| e.lines().join(": ");
         let policy = Policy::load(self.policy_file).map_err(told)?;
         let snapshot =
             snapshot_rows::load(|sql| night.ask(sql).map_err(Asked::Refused)).map_err(|e| match e {
-                Asked::Refused(e) => told(CommandError::from(e)),
+                Asked::Refused(e) => told(CommandError::from(e).into()),
                 Asked::Unreadable(e) => e.to_string(),
             })?;
         let now = snapshot.night.now_at;
         let journal = Journal::read(store, snapshot.store_id, journal_key, Seals::Last).map_err(told)?;
         let known: Vec<Entry> = journal.entries().iter().filter(|entry| entry.at <= now).cloned().collect();
         let past = JournalState::of(&known);
-        let inputs =
-            policy_lists::read(&policy, leave_file.as_deref(), activity_events, now).map_err(told)?;
+        let inputs = policy_lists::read(&policy, leave_file.as_deref(), activity_events, now)
+            .map_err(|e| told(e.into()))?;
         // A plan without an approval would be made again, and an expired one is not open.
         let expired = expired_plans(store, &past, now);
         let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));

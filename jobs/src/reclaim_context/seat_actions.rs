@@ -34,6 +34,7 @@ pub(crate) fn commit(
 /// by the next `reclaim` command.
 pub(crate) fn catch_up(store: &Store, journal_key: &JournalKey, enterprise_id: &str) {
     let done = Journal::read(store.root(), store.id(), journal_key, Seals::Last)
+        .map_err(CommandError::from)
         .and_then(|journal| commit(store.root(), store.lake(), &journal, enterprise_id));
     if let Err(e) = done {
         tracing::warn!("the action journal could not be taken into the lake: {}", e.lines().join(": "));
@@ -55,7 +56,7 @@ pub(crate) fn reaches(lake: &Lake, journal: &Journal) -> Result<(), CommandError
 /// Exit 3 for a lake that was put back to an older state.
 pub(crate) fn refuse_older_lake(lake: &Lake, journal: &Journal) -> Result<(), CommandError> {
     let newest = lake.reservations()?.last().map(|newest| newest.run_number);
-    seat_actions::refuse_older_lake(newest, journal)
+    Ok(seat_actions::refuse_older_lake(newest, journal)?)
 }
 
 /// R9: whether the lake's rows match the journal: entries that were cut off or rewritten are found here.
@@ -74,5 +75,6 @@ pub(crate) fn agree(lake: &Lake, journal: &Journal) -> Result<u64, CommandError>
 /// # Errors
 /// Exit 3 if the lake and the journal differ about an action.
 pub(crate) fn compare(lake: &Lake, journal: &Journal) -> Result<(u64, Vec<LostAction>), CommandError> {
-    compare_rows(lake.scan_all(&SEAT_ACTIONS)?.map(|batch| batch.map_err(CommandError::from)), journal)
+    let batches = lake.scan_all(&SEAT_ACTIONS)?.map(|batch| batch.map_err(|e| CommandError::from(e).into()));
+    Ok(compare_rows(batches, journal)?)
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::head;
 use crate::cli::{AdoptArgs, Global};
-use crate::error::CommandError;
+use crate::error::{CommandError, Error};
 use crate::failpoint::reach;
 use crate::lake_witness::{self, LakeLine};
 use crate::printer::{Grid, Printer};
@@ -78,12 +78,13 @@ impl Found {
         let difference = place::difference(past, &context.place()?);
         let lake_entries = context.store.lake().actions_sequence(&SEAT_ACTIONS)?;
         let (_, lost) = compare(context.store.lake(), journal)?;
-        let said = |e: CommandError| e.lines().join(": ");
+        let said = |e: &Error| e.lines().join(": ");
         let older_lake =
             context.witness().and_then(|witness| lake_witness::check(&witness, context.store.lake()).err());
-        let witness = context.witness().and_then(|witness| witness.check(journal).err()).map(said);
+        let witness = context.witness().and_then(|witness| witness.check(journal).err());
+        let witness = witness.as_ref().map(said);
         let is_lake_older = older_lake.is_some();
-        let witness = witness.or(older_lake.map(said));
+        let witness = witness.or(older_lake.as_deref().map(said));
         let is_older = lake_entries > past.lake_number(journal.sequence())
             || journal.anchored_entries() > journal.sequence()
             || past.actions_to_take_in > 0;

@@ -5,7 +5,7 @@ use std::path::Path;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use serde_json::json;
 
-use super::{note_changed_files, show_applied};
+use super::{exit_code_of, note_changed_files, show_applied};
 use crate::cli::{ApplyArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
@@ -58,7 +58,7 @@ pub(crate) async fn run(
             printer.note(format!("Next, for {}: {}.", people(waiting.users), waiting.sentence(now)));
         }
     }
-    let code = applied.exit_code();
+    let code = exit_code_of(&applied);
     if let Some(e) = &applied.stopped {
         printer.error(e);
     }

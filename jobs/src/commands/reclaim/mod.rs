@@ -15,7 +15,7 @@ mod undo;
 mod verify;
 
 pub(crate) use apply::{env, task};
-pub(crate) use shown::{head, note_changed_files, note_imports_waiting, show_applied};
+pub(crate) use shown::{exit_code_of, head, note_changed_files, note_imports_waiting, show_applied};
 pub(crate) use status::Attention;
 
 use crate::cli::{Global, ReclaimArgs, ReclaimCommand};

@@ -12,9 +12,9 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::apply::{env, task};
-use super::{head, note_changed_files};
+use super::{exit_code_of, head, note_changed_files};
 use crate::cli::{Format, Global};
-use crate::error::{CommandError, REJECTS};
+use crate::error::{CommandError, Error, REJECTS, exit_code};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::engine::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
 use crate::reclaim::engine::{
@@ -125,7 +125,7 @@ pub(crate) async fn run(
             let store_id = acting.context.store.id();
             let admitted = acting
                 .refuse_evidence_that_waits(&file.plan, &snapshot)
-                .and_then(|()| admit(&file, journal.past(), &required, &snapshot, store_id, now));
+                .and_then(|()| Ok(admit(&file, journal.past(), &required, &snapshot, store_id, now)?));
             if let Err(e) = admitted {
                 report.refuse(id, &e);
                 continue;
@@ -156,7 +156,7 @@ pub(crate) async fn run(
             }
             let closed = journal.past().plans.get(id).and_then(|plan| plan.closed.as_ref());
             let state = closed.map_or("open", |closed| closed.because.as_str());
-            report.say(id, state, said, applied.exit_code());
+            report.say(id, state, said, exit_code_of(&applied));
             if let Some(e) = &applied.stopped {
                 report.refuse(id, e);
                 // A problem that stops one plan (lost rights, a silent admin log) stops all of them.
@@ -194,7 +194,7 @@ fn conclude(
 fn plan_next(acting: &ApplyContext, report: &mut Report) {
     let Some(policy) = &acting.policy else { return };
     let context = &acting.context;
-    let is_planner_known = policy.approval.os_user_counts().check_namespace();
+    let is_planner_known = policy.approval.os_user_counts().check_namespace().map_err(CommandError::from);
     let planned = is_planner_known.and_then(|()| context.journal_to_write()).and_then(|mut journal| {
         let (inputs, snapshot) = &context.planning_inputs(policy)?;
         let planning = Planning {
@@ -242,7 +242,7 @@ fn close_expired(
     journal: &mut crate::reclaim::journal::Journal,
     plan_id: &str,
     now: DateTime<Utc>,
-) -> Result<(), CommandError> {
+) -> Result<(), Error> {
     let because = PlanEnd::Expired.into();
     journal.append(now, Record::PlanClosed { plan_id: plan_id.to_owned(), because, by: None }).map(drop)
 }
@@ -334,9 +334,9 @@ impl Report {
         }
     }
 
-    fn refuse(&mut self, what: &str, error: &CommandError) {
+    fn refuse(&mut self, what: &str, error: &Error) {
         let detail = error.lines().iter().chain(error.hints()).cloned().collect::<Vec<_>>().join("; ");
-        self.say(what, Outcome::Refused.as_str(), detail, error.exit_code());
+        self.say(what, Outcome::Refused.as_str(), detail, exit_code(error.kind()));
     }
 
     fn print(&self, printer: &Printer) -> Result<(), CommandError> {

@@ -3,7 +3,7 @@
 use boxseat_schemas::reclaim::Plan;
 use serde_json::json;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, REJECTS, exit_code};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::engine::{Applied, UserOutcome};
 use crate::reclaim::journal::Journal;
@@ -26,6 +26,15 @@ pub(crate) fn show_applied(
     printer.grid(verb, &Grid { columns, rows: rows.collect() })?;
     printer.note(summary(verb, plan, applied, journal));
     Ok(())
+}
+
+/// The exit code of an apply or undo: 4 if an action that was due was not done.
+pub(crate) fn exit_code_of(applied: &Applied) -> u8 {
+    match &applied.stopped {
+        Some(e) => exit_code(e.kind()),
+        None if applied.is_complete() => 0,
+        None => REJECTS,
+    }
 }
 
 /// What an operator must look at if a list or the policy was changed while a plan was applied: users that were acted on before.

@@ -114,7 +114,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         printer.grid("unknown", &Grid { columns: unknown_columns.to_vec(), rows: unknown })?;
     }
     if past.bound.is_some()
-        && let Err(e) = context.place().and_then(|here| place::check(past, &here))
+        && let Err(e) = context.place().and_then(|here| Ok(place::check(past, &here)?))
     {
         printer.note(e.lines().into_iter().chain(e.hints().iter().cloned()).collect::<Vec<_>>().join(". "));
     }

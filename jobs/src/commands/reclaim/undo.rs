@@ -7,7 +7,7 @@ use boxseat_schemas::reclaim::{Plan, PlanEnd, ReasonCode};
 use serde_json::json;
 
 use super::apply::{env, task};
-use super::{head, show_applied};
+use super::{exit_code_of, head, show_applied};
 use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
@@ -70,7 +70,7 @@ pub(crate) async fn run(
     }
     let is_open = |fate: &UserOutcome| *fate != UserOutcome::Done && !fate.is_untouched();
     let has_open = undone.people.values().any(is_open);
-    Ok(if undone.stopped.is_some() || has_open { undone.exit_code() } else { 0 })
+    Ok(if undone.stopped.is_some() || has_open { exit_code_of(&undone) } else { 0 })
 }
 
 /// The plan with only the users of `--user`.

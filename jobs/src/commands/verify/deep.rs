@@ -13,7 +13,7 @@ use boxseat_storage::durable;
 use crate::backup::{CHANGED, files_below, names_that_differ};
 use crate::commands::findings::Findings;
 use crate::config::Settings;
-use crate::error::{CommandError, REFUSED, REMEDY};
+use crate::error::{CommandError, REFUSED, REMEDY, exit_code};
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::Seals;
 use crate::store::{IMPORTS, Store};
@@ -60,10 +60,10 @@ pub(super) fn compare(
 fn journal(store: &Store, settings: &Settings, findings: &mut Findings) -> Result<(), CommandError> {
     match Journal::read(store.root(), store.id(), &settings.journal_key, Seals::Each) {
         Ok(journal) => findings.pass(JOURNAL, format!("{} entries", journal.sequence())),
-        Err(e) if e.exit_code() == REFUSED => {
+        Err(e) if exit_code(e.kind()) == REFUSED => {
             findings.fail(JOURNAL, e.lines().join(": "), &e.hints().join("; "));
         }
-        Err(e) => return Err(e),
+        Err(e) => return Err(e.into()),
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{ApplyEnv, Task};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::approval::Required;
 use crate::reclaim::journal::plans::PlanFile;
@@ -20,7 +20,7 @@ pub(crate) const SNAPSHOT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
 /// R7, R9, R10: whether a plan may be applied at all.
 ///
 /// # Errors
-/// Exit 3 with the rule that forbids it.
+/// `Refused` with the rule that forbids it.
 pub(crate) fn admit(
     file: &PlanFile,
     past: &JournalState,
@@ -28,17 +28,17 @@ pub(crate) fn admit(
     snapshot: &Snapshot,
     store_id: Uuid,
     now: DateTime<Utc>,
-) -> Result<(), CommandError> {
+) -> Result<(), Error> {
     let plan = &file.plan;
     let known = ours(plan, &file.digest, past, snapshot, store_id)?;
     let id = &plan.plan_id;
     if let Some(closed) = &known.closed {
-        return Err(CommandError::refused(format!("plan {id} is closed: {}", closed.because))
+        return Err(Error::refused(format!("plan {id} is closed: {}", closed.because))
             .hint("a plan is used once; `boxseat reclaim plan` makes another"));
     }
     required.admit(known, file)?;
     if plan.created_at > now + TimeDelta::minutes(5) {
-        return Err(CommandError::refused(format!(
+        return Err(Error::refused(format!(
             "plan {id} was made {}, which is in the future",
             plan.created_at.format("%F %H:%M UTC")
         ))
@@ -47,11 +47,11 @@ pub(crate) fn admit(
     if let Origin::Offboard { on: Some(day) } = &plan.origin
         && now.date_naive() < *day
     {
-        return Err(CommandError::refused(format!("plan {id} is for {day}"))
+        return Err(Error::refused(format!("plan {id} is for {day}"))
             .hint("`boxseat reclaim nightly` applies it on that day"));
     }
     if snapshot.age(now) > SNAPSHOT_MAX_AGE {
-        return Err(CommandError::refused(format!(
+        return Err(Error::refused(format!(
             "the latest snapshot is {} hours old, and the limit is {} hours",
             snapshot.age(now).num_hours(),
             SNAPSHOT_MAX_AGE.num_hours()
@@ -59,7 +59,7 @@ pub(crate) fn admit(
         .hint("run `boxseat sync` first"));
     }
     if snapshot.night.run_number < plan.night.run_number {
-        return Err(CommandError::refused(format!(
+        return Err(Error::refused(format!(
             "the plan was made from run {}, and the published snapshot is run {}",
             plan.night.run_number, snapshot.night.run_number
         )));
@@ -70,31 +70,28 @@ pub(crate) fn admit(
 /// R7: whether a plan belongs to this store and is unedited.
 ///
 /// # Errors
-/// Exit 3.
+/// `Refused`.
 pub(crate) fn ours<'p>(
     plan: &Plan,
     digest: &str,
     past: &'p JournalState,
     snapshot: &Snapshot,
     store_id: Uuid,
-) -> Result<&'p PlanState, CommandError> {
+) -> Result<&'p PlanState, Error> {
     let id = &plan.plan_id;
     if plan.store_id != store_id {
-        return Err(CommandError::refused(format!(
-            "plan {id} was made from another store ({})",
-            plan.store_id
-        ))
-        .hint("a plan is applied where it was made: --store names that store"));
+        return Err(Error::refused(format!("plan {id} was made from another store ({})", plan.store_id))
+            .hint("a plan is applied where it was made: --store names that store"));
     }
     if plan.enterprise_id != snapshot.enterprise_id {
-        return Err(CommandError::refused(format!("plan {id} is for enterprise {}", plan.enterprise_id)));
+        return Err(Error::refused(format!("plan {id} is for enterprise {}", plan.enterprise_id)));
     }
     let Some(known) = past.plans.get(id) else {
-        return Err(CommandError::refused(format!("the store's journal does not know plan {id}"))
+        return Err(Error::refused(format!("the store's journal does not know plan {id}"))
             .hint("`boxseat reclaim plan` makes plans and records them in the journal"));
     };
     if known.digest != digest {
-        return Err(CommandError::refused(format!("the file of plan {id} is not the one that was made"))
+        return Err(Error::refused(format!("the file of plan {id} is not the one that was made"))
             .hint("it was edited or damaged: make a new plan"));
     }
     Ok(known)
@@ -103,12 +100,12 @@ pub(crate) fn ours<'p>(
 /// Determines the acting account, and compares the clocks.
 ///
 /// # Errors
-/// Exit 3 for another enterprise or a clock that is off; the error of the sign-in.
-pub(super) async fn who_acts(task: Task<'_>, env: ApplyEnv<'_>) -> Result<String, CommandError> {
+/// `Refused` for another enterprise or a clock that is off; the error of the sign-in.
+pub(super) async fn who_acts(task: Task<'_>, env: ApplyEnv<'_>) -> Result<String, Error> {
     let me = env.actor.me().await?;
     let enterprise = me.enterprise.as_ref().and_then(|enterprise| enterprise.id.as_deref());
     if enterprise != Some(task.plan.enterprise_id.as_str()) {
-        return Err(CommandError::refused(format!(
+        return Err(Error::refused(format!(
             "the acting account belongs to enterprise {}, the plan to {}",
             enterprise.unwrap_or("none"),
             task.plan.enterprise_id
@@ -118,13 +115,11 @@ pub(super) async fn who_acts(task: Task<'_>, env: ApplyEnv<'_>) -> Result<String
     if env.check_clock {
         // R10: ages, coverage and the 20 hours between two readings all depend on this clock.
         if env.actor.skew_secs().is_none() {
-            return Err(CommandError::refused(
-                "Box's response has no Date header, so the clock cannot be checked",
-            )
-            .hint("a program between boxseat and Box removes the header"));
+            return Err(Error::refused("Box's response has no Date header, so the clock cannot be checked")
+                .hint("a program between boxseat and Box removes the header"));
         }
         guard::clock(env.actor.skew_secs())
-            .map_err(|refusal| CommandError::refused(refusal.to_string()).hint(refusal.hint().to_owned()))?;
+            .map_err(|refusal| Error::refused(refusal.to_string()).hint(refusal.hint().to_owned()))?;
     }
     Ok(me.id)
 }
@@ -135,7 +130,7 @@ pub(super) fn note(
     env: ApplyEnv<'_>,
     journal: &mut Journal,
     actor_user_id: &str,
-) -> Result<(), CommandError> {
+) -> Result<(), Error> {
     let record = Record::ApplyStarted {
         plan_id: task.plan.plan_id.clone(),
         by: env.by.clone(),
@@ -163,6 +158,7 @@ mod tests {
     use boxseat_schemas::reclaim::{ApprovalTerms, PlanEnd, Stage};
 
     use super::*;
+    use crate::reclaim::error::ErrorKind;
     use crate::reclaim::journal::state::tests::{created, day, operator, past};
     use crate::reclaim::testing::{idler, snapshot, snapshot_time};
 
@@ -209,7 +205,7 @@ mod tests {
         match admit(&file, past, &Required::of(plan, Some(configured)), &snapshot, snapshot.store_id, now) {
             Ok(()) => String::new(),
             Err(e) => {
-                assert_eq!(e.exit_code(), 3);
+                assert_eq!(e.kind(), ErrorKind::Refused);
                 e.lines().join(" ")
             }
         }

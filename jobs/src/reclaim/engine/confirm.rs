@@ -6,13 +6,13 @@ use boxseat_schemas::reclaim::Plan;
 use super::Run;
 use super::content::items;
 use super::recheck::fails_for_one;
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::rules::snapshot::Snapshot;
 
 impl Run<'_> {
     /// R16: our application may no longer see all users, so no further user is changed.
     pub(super) fn lost_reach(&self, why: impl Into<String>) {
-        self.halt(CommandError::refused(why).hint(
+        self.halt(Error::refused(why).hint(
             "the acting application sees only a part of the enterprise: check its \
             access and its authorisation in the Box console; then the same command continues",
         ));
@@ -20,7 +20,7 @@ impl Run<'_> {
 
     /// Whether a 404 about a user is reliable. When Box does not show an ordinary account either, our application has lost its
     /// reach, and a user who is not shown may be unchanged. Then the run stops, and nothing is concluded about any user.
-    pub(super) async fn believes_that_gone(&self) -> Result<bool, CommandError> {
+    pub(super) async fn believes_that_gone(&self) -> Result<bool, Error> {
         let believes = self.canaries.one_answers(self.env.actor).await?;
         if !believes {
             let why = "Box answers 404 for a user, and does not show an ordinary account either";
@@ -68,12 +68,12 @@ impl Canaries {
     }
 
     /// Whether Box shows the first of them now.
-    pub(super) async fn one_answers(&self, actor: &BoxActor) -> Result<bool, CommandError> {
+    pub(super) async fn one_answers(&self, actor: &BoxActor) -> Result<bool, Error> {
         self.answer(actor, 1).await
     }
 
     /// Whether the root folder of the first of them can be read As-User now.
-    pub(super) async fn one_is_readable(&self, actor: &BoxActor) -> Result<bool, CommandError> {
+    pub(super) async fn one_is_readable(&self, actor: &BoxActor) -> Result<bool, Error> {
         match self.0.first() {
             Some(canary) => Ok(items(actor, canary, "0").await?.is_some()),
             None => Ok(false),
@@ -85,7 +85,7 @@ impl Canaries {
         self.0.len() >= CANARIES
     }
 
-    async fn answer(&self, actor: &BoxActor, count: usize) -> Result<bool, CommandError> {
+    async fn answer(&self, actor: &BoxActor, count: usize) -> Result<bool, Error> {
         if self.0.len() < count {
             return Ok(false);
         }
@@ -99,7 +99,7 @@ impl Canaries {
     }
 
     /// Whether a user still exists.
-    pub(super) async fn presence(&self, actor: &BoxActor, user_id: &str) -> Result<Presence, CommandError> {
+    pub(super) async fn presence(&self, actor: &BoxActor, user_id: &str) -> Result<Presence, Error> {
         let found = match actor.user(user_id).await {
             Err(e) if fails_for_one(&e, actor, self).await? => {
                 return Ok(Presence::Unclear(format!("the account cannot be read: {e}")));

@@ -10,7 +10,7 @@ use boxseat_schemas::reclaim::{Ability, Record};
 use super::Run;
 use super::confirm::Canaries;
 use super::recheck::{fails_for_one, is_about_one};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::state::JournalState;
 
 /// The items in an account's root folder.
@@ -41,7 +41,7 @@ impl Content {
         user: &User,
         allows_inactive: Option<bool>,
         canaries: &Canaries,
-    ) -> Result<ContentReading, CommandError> {
+    ) -> Result<ContentReading, Error> {
         let is_inactive = user.status.as_deref() == Some("inactive");
         let mut content = Self { owned_items: None, shared_items: None, space_used_bytes: user.space_used };
         if is_inactive && allows_inactive == Some(false) {
@@ -106,7 +106,7 @@ pub(super) async fn items(
     actor: &BoxActor,
     as_user: &str,
     folder_id: &str,
-) -> Result<Option<Vec<Item>>, CommandError> {
+) -> Result<Option<Vec<Item>>, Error> {
     match actor.items(as_user, folder_id).await {
         Ok(Found::Is(items)) => Ok(Some(items)),
         Ok(Found::Gone | Found::Closed(_)) => Ok(None),
@@ -120,7 +120,7 @@ pub(super) async fn items(
 
 impl Run<'_> {
     /// Reads, and records the reading.
-    pub(super) async fn count_content(&self, user: &User) -> Result<Content, CommandError> {
+    pub(super) async fn count_content(&self, user: &User) -> Result<Content, Error> {
         let allows = self.with_past(|past: &JournalState| past.allows(Ability::ReadInactive, self.now()));
         let reading = Content::of(self.env.actor, user, allows, &self.canaries).await?;
         if let Some(learned) = reading.learned {

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::confirm::Presence;
 use super::recheck::Recheck;
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::rules::emptiness::{Emptiness, emptiness};
 use crate::reclaim::rules::evaluator::Evaluator;
 use crate::reclaim::rules::offboarding::Progress;
@@ -22,7 +22,7 @@ impl Run<'_> {
         &self,
         evaluator: Option<&Evaluator<'_>>,
         applied: &mut Applied,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), Error> {
         let work: Vec<&PlannedPerson> = self
             .task
             .plan
@@ -59,7 +59,7 @@ impl Run<'_> {
         &self,
         evaluator: Option<&Evaluator<'_>>,
         planned: &PlannedPerson,
-    ) -> Result<Option<UserOutcome>, CommandError> {
+    ) -> Result<Option<UserOutcome>, Error> {
         if let Some(steps) = self.deletion_is_not_due(planned) {
             return Ok(Some(UserOutcome::NotDue(steps)));
         }

@@ -16,7 +16,7 @@ use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::spool::Request;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::StreamMark;
 
 /// Box drops positions of its live stream after 14 days, and then returns no events and no error.
@@ -73,16 +73,16 @@ impl Feed {
     /// Reads up to the present, at first from the snapshot's position; returns the journal entry.
     ///
     /// # Errors
-    /// Exit 3 for any doubt; 75 when Box is down, 130 when interrupted.
+    /// `Refused` for any doubt; `TryLater` when Box is down, `Interrupted` when interrupted.
     pub(crate) async fn walk(
         &mut self,
         reader: &BoxReader,
         brief: &FeedBrief<'_>,
         now: DateTime<Utc>,
-    ) -> Result<Record, CommandError> {
+    ) -> Result<Record, Error> {
         let from_at = self.read_to.unwrap_or(brief.mark.asked_at);
         if now - brief.mark.asked_at > OLDEST_POSITION {
-            return Err(CommandError::refused(format!(
+            return Err(Error::refused(format!(
                 "the admin log was last read {} days ago, and Box keeps a position for 14 days",
                 (now - brief.mark.asked_at).num_days()
             ))
@@ -104,7 +104,7 @@ impl Feed {
 
     /// The history reaches over the whole day before the snapshot's, and the snapshot has events of it. A log that returns fewer now has
     /// lost some, and may have lost sign-ins.
-    fn refuse_missing_events(&self, brief: &FeedBrief<'_>) -> Result<(), CommandError> {
+    fn refuse_missing_events(&self, brief: &FeedBrief<'_>) -> Result<(), Error> {
         let day = brief.snapshot_time.date_naive().pred_opt().unwrap_or_default();
         let kinds = [
             ("events", &self.by_day.all, &brief.events_by_day.all),
@@ -114,7 +114,7 @@ impl Feed {
             let of_day = |counts: &DayCounts| counts.get(&day).copied().unwrap_or(0);
             let (read, known) = (of_day(read), of_day(known));
             if read < known {
-                return Err(CommandError::refused(format!(
+                return Err(Error::refused(format!(
                     "the admin log returns {read} {kind} of {day} now, and the snapshot has {known}"
                 ))
                 .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`"));
@@ -139,7 +139,7 @@ impl Feed {
         reader: &BoxReader,
         brief: &FeedBrief<'_>,
         types: &[String],
-    ) -> Result<Heard, CommandError> {
+    ) -> Result<Heard, Error> {
         let mut walk = StreamWalk::default();
         let mut at = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());
         let mut heard = Heard::default();
@@ -166,7 +166,7 @@ impl Feed {
         types: &[String],
         created_after: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), Error> {
         let query = EventQuery { created_after, created_before: now, event_types: types.to_vec() };
         let mut walk = StreamWalk::default();
         let mut position: Option<StreamPosition> = None;
@@ -233,7 +233,7 @@ struct Heard {
 }
 
 /// A failure after which no user may be changed.
-fn failed(error: impl Into<FeedError>) -> CommandError {
+fn failed(error: impl Into<FeedError>) -> Error {
     match error.into() {
         FeedError::Box(e)
             if matches!(
@@ -245,14 +245,14 @@ fn failed(error: impl Into<FeedError>) -> CommandError {
         {
             e.into()
         }
-        FeedError::Box(e) => CommandError::refused(format!("the admin log cannot be read: {e}"))
+        FeedError::Box(e) => Error::refused(format!("the admin log cannot be read: {e}"))
             .hint("no account is changed while sign-ins cannot be read; the reading application needs \"Manage enterprise properties\""),
-        FeedError::Unreadable(e) => CommandError::refused("an event of the admin log cannot be understood")
+        FeedError::Unreadable(e) => Error::refused("an event of the admin log cannot be understood")
             .because(e)
             .hint("no account is changed while sign-ins cannot be read"),
         FeedError::Unattributed(at) => {
             let at = at.format("%F %H:%M:%S UTC");
-            CommandError::refused(format!("a sign-in at {at} names no user, so it may be of any user"))
+            Error::refused(format!("a sign-in at {at} names no user, so it may be of any user"))
                 .hint("run `boxseat sync`, then make a new plan: idleness counts again from that sign-in on")
         }
     }
@@ -278,8 +278,8 @@ impl From<NotAPage> for FeedError {
     }
 }
 
-fn incomplete(reason: &str) -> CommandError {
-    CommandError::refused(format!("the admin log could not be read to its end: {reason}"))
+fn incomplete(reason: &str) -> Error {
+    Error::refused(format!("the admin log could not be read to its end: {reason}"))
         .hint("no account is changed while sign-ins cannot be read; run the command again")
 }
 
@@ -289,7 +289,7 @@ fn refuse_silence(
     brief: &FeedBrief<'_>,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> Result<(), CommandError> {
+) -> Result<(), Error> {
     let kinds = [
         ("event", heard.events, &brief.events_by_day.all),
         ("LOGIN event", heard.logins, &brief.events_by_day.logins),
@@ -298,7 +298,7 @@ fn refuse_silence(
         if heard == 0
             && let Some(silence) = suspicious_silence(events_by_day, brief.quiet_dates, from, to)
         {
-            return Err(CommandError::refused(format!(
+            return Err(Error::refused(format!(
                 "the admin log has no {kind} since {}, and {} are usual in that time",
                 from.format("%F %H:%M UTC"),
                 silence.usual_events

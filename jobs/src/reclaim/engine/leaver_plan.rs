@@ -6,7 +6,7 @@ use boxseat_schemas::reclaim::{Ability, Action, Plan, PlanEnd, ReasonCode, Recor
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::{Canaries, Content, Now, fresh, reread_to_lock_out, unfit};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::state::JournalState;
 use crate::reclaim::rules::offboarding::{forbids, is_locked_out};
 use crate::reclaim::rules::plan::{actions, name};
@@ -50,21 +50,21 @@ impl Leaving<'_> {
     /// Reads both accounts.
     ///
     /// # Errors
-    /// Exit 3 for an account that is gone, has another login, or may not be offboarded; what ends the run.
-    pub(crate) async fn look(self, actor: &BoxActor) -> Result<Accounts, CommandError> {
+    /// `Refused` for an account that is gone, has another login, or may not be offboarded; what ends the run.
+    pub(crate) async fn look(self, actor: &BoxActor) -> Result<Accounts, Error> {
         let Self { policy, snapshot, past, person, receiver, now: at, .. } = self;
         let code_names = policy.map(Policy::code_names).unwrap_or_default();
         let now = match reread_to_lock_out(actor, &person.user_id, &code_names, Some(person)).await? {
             Found::Is(now) => now,
-            Found::Gone => return Err(CommandError::refused("Box answers 404: the account is gone already")),
+            Found::Gone => return Err(Error::refused("Box answers 404: the account is gone already")),
             Found::Closed(refusal) => {
-                return Err(CommandError::refused(format!("the account cannot be read: {refusal}")));
+                return Err(Error::refused(format!("the account cannot be read: {refusal}")));
             }
         };
         is_still(self.login, now.standing.login.as_deref())?;
         forbids(&fresh(Some(person), &now), policy, snapshot, past, self.inputs, at)
             .map_err(|no| {
-                let refused = CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail));
+                let refused = Error::refused(format!("{}: {}: {}", no.rule, no.word, no.detail));
                 match no.word {
                     ReasonCode::ListsUnsure => refused.hint("correct that first; meanwhile an administrator can set the account to inactive in the Box console, and boxseat moves its content later"),
                     _ => refused,
@@ -248,17 +248,17 @@ impl Leaving<'_> {
 ///
 /// # Errors
 /// A failure of the machine, and an interruption.
-fn passing(error: CommandError) -> Result<String, CommandError> {
+fn passing(error: Error) -> Result<String, Error> {
     if error.is_external_failure() { Err(error) } else { Ok(error.lines().join(": ")) }
 }
 
 /// R19: the snapshot says whose login it is; since then another account may have got it.
-fn is_still(login: &str, now: Option<&str>) -> Result<(), CommandError> {
+fn is_still(login: &str, now: Option<&str>) -> Result<(), Error> {
     if now.is_some_and(|now| now.to_lowercase() == login.to_lowercase()) {
         return Ok(());
     }
     let now = now.unwrap_or("none");
-    Err(CommandError::refused(format!("the account that had the login {login} has the login {now} now"))
+    Err(Error::refused(format!("the account that had the login {login} has the login {now} now"))
         .hint("run `boxseat sync`, then name the account by its present login"))
 }
 
@@ -274,11 +274,7 @@ pub(crate) fn group_names(snapshot: &Snapshot, ids: &[String]) -> Vec<String> {
 /// withdrawn if the user is locked out and the content has not begun to move: the new one may name another receiver.
 ///
 /// *Killed* before the new plan: the user is in no open plan, and the same command makes one.
-pub(crate) fn gives_way(
-    past: &JournalState,
-    person: &Person,
-    by: &Operator,
-) -> Result<Vec<Record>, CommandError> {
+pub(crate) fn gives_way(past: &JournalState, person: &Person, by: &Operator) -> Result<Vec<Record>, Error> {
     let user_id = &person.user_id;
     let mut records = Vec::new();
     for (id, plan) in past.open_plans().filter(|(_, plan)| plan.user_ids.contains(user_id)) {
@@ -299,7 +295,7 @@ pub(crate) fn gives_way(
         };
         match plan.policy_digest {
             _ if is_unfinished => {
-                return Err(CommandError::refused(format!(
+                return Err(Error::refused(format!(
                     "the outcome of an action on {} by plan {id} is not known yet",
                     person.called()
                 ))
@@ -310,7 +306,7 @@ pub(crate) fn gives_way(
                 records.push(Record::PlanClosed { plan_id, because, by });
             }
             None => {
-                return Err(CommandError::refused(format!(
+                return Err(Error::refused(format!(
                     "{} is in the offboarding plan {id}, which is open",
                     person.called()
                 ))

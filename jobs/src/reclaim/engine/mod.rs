@@ -38,7 +38,7 @@ use boxseat_schemas::reclaim::plan::{Operator, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, PlanEnd, ReasonCode, Record, Standing};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use crate::error::{CommandError, TRY_LATER};
+use crate::reclaim::error::{Error, ErrorKind};
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::StreamMark;
 use crate::reclaim::journal::state::{ActionState, CAPS_WINDOW, JournalState};
@@ -96,7 +96,7 @@ pub(crate) struct ApplyEnv<'a> {
     /// Where the head of the journal is stored outside of the journal.
     pub(crate) anchors: &'a dyn Anchors,
     /// The points at which a test can stop the process.
-    pub(crate) crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
+    pub(crate) crash: &'a (dyn Fn(&str) -> Result<(), Error> + Sync),
 }
 
 /// Stores the head of the journal outside of it.
@@ -105,7 +105,7 @@ pub(crate) trait Anchors: Sync {
     ///
     /// # Errors
     /// The disk's.
-    fn anchor(&self, journal: &Journal) -> Result<(), CommandError>;
+    fn anchor(&self, journal: &Journal) -> Result<(), Error>;
 }
 
 /// One apply in progress.
@@ -120,7 +120,7 @@ pub(crate) struct Run<'a> {
     /// Listed users that are in no plan: Box must show them while it answers 404 for another user (R16).
     canaries: Canaries,
     /// Set when no further user may be changed.
-    halted: Mutex<Option<CommandError>>,
+    halted: Mutex<Option<Error>>,
 }
 
 /// Applies a plan that [`admit`] has accepted.
@@ -131,7 +131,7 @@ pub(crate) async fn apply(
     task: Task<'_>,
     env: ApplyEnv<'_>,
     journal: &mut Journal,
-) -> Result<Applied, CommandError> {
+) -> Result<Applied, Error> {
     let run = Run::begin(task, env, journal).await?;
     let now = run.now();
     let mut applied = Applied::default();
@@ -196,11 +196,7 @@ pub(crate) async fn apply(
 
 impl<'a> Run<'a> {
     /// The acting account, the clock, and everything that an earlier run of the plan has left open.
-    async fn begin(
-        task: Task<'a>,
-        env: ApplyEnv<'a>,
-        journal: &'a mut Journal,
-    ) -> Result<Self, CommandError> {
+    async fn begin(task: Task<'a>, env: ApplyEnv<'a>, journal: &'a mut Journal) -> Result<Self, Error> {
         let actor_user_id = begin::who_acts(task, env).await?;
         begin::note(task, env, journal, &actor_user_id)?;
         let canaries = Canaries::of(task.snapshot, &[task.plan]);
@@ -248,7 +244,7 @@ impl<'a> Run<'a> {
         self.steps().with_past(look)
     }
 
-    fn write(&self, record: Record) -> Result<(), CommandError> {
+    fn write(&self, record: Record) -> Result<(), Error> {
         self.steps().append(record)
     }
 
@@ -269,12 +265,12 @@ impl<'a> Run<'a> {
     }
 
     /// The policy on the latest snapshot; `None` for an offboarding, which waives most of the rules (R19).
-    fn evaluator<'b>(&'b self, past: &'b JournalState) -> Result<Option<Evaluator<'b>>, CommandError> {
+    fn evaluator<'b>(&'b self, past: &'b JournalState) -> Result<Option<Evaluator<'b>>, Error> {
         if self.is_offboarding() {
             return Ok(None);
         }
         let policy = self.task.policy.ok_or_else(|| {
-            CommandError::usage("the plan follows a policy, and none is configured")
+            Error::usage("the plan follows a policy, and none is configured")
                 .hint("[reclaim] policy or --policy names it")
         })?;
         let set_aside = [self.task.plan.plan_id.as_str()];
@@ -283,9 +279,9 @@ impl<'a> Run<'a> {
             .map_err(|refusals| refused(&refusals))
     }
 
-    async fn walk_feed(&self) -> Result<(), CommandError> {
+    async fn walk_feed(&self) -> Result<(), Error> {
         let Some(mark) = self.task.mark else {
-            return Err(CommandError::refused(format!(
+            return Err(Error::refused(format!(
                 "the snapshot of {} has no position of the admin log",
                 self.task.snapshot.night.snapshot_date
             ))
@@ -301,8 +297,8 @@ impl<'a> Run<'a> {
         let mut feed = self.feed.lock().expect("no holder panics").clone();
         // R11: an admin log that cannot be read stops the run, however long Box is unavailable.
         let record = feed.walk(self.env.reader, &brief, self.now()).await.map_err(|e| match e {
-            e if e.exit_code() == TRY_LATER && !e.is_external_failure() => {
-                CommandError::refused(format!("the admin log cannot be read: {}", e.lines().join(": ")))
+            e if e.kind() == ErrorKind::TryLater && !e.is_external_failure() => {
+                Error::refused(format!("the admin log cannot be read: {}", e.lines().join(": ")))
                     .hint("Box is not available or asks to wait: run the same command later to continue")
             }
             e => e,
@@ -316,7 +312,7 @@ impl<'a> Run<'a> {
     }
 
     /// R11: reads the admin log up to the present when the last walk is five minutes old; a walk that fails halts the run.
-    async fn keep_feed_fresh(&self) -> Result<bool, CommandError> {
+    async fn keep_feed_fresh(&self) -> Result<bool, Error> {
         if !self.is_feed_stale() {
             return Ok(!self.is_halted());
         }
@@ -333,7 +329,7 @@ impl<'a> Run<'a> {
         Ok(!self.is_halted())
     }
 
-    fn halt(&self, error: CommandError) {
+    fn halt(&self, error: Error) {
         self.halted.lock().expect("no holder panics").get_or_insert(error);
     }
 
@@ -349,7 +345,7 @@ impl<'a> Run<'a> {
         action: Action,
         before: &Standing,
         receiver_user_id: Option<&str>,
-    ) -> Result<String, CommandError> {
+    ) -> Result<String, Error> {
         let plan = self.task.plan;
         let of_snapshot = self.task.snapshot.person(&planned.user_id).and_then(|now| now.last_activity_at);
         self.steps().intend(action, |past| Attempt {
@@ -366,12 +362,12 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the outcome.
-    fn conclude(&self, action_id: &str, came: CallResult) -> Result<(), CommandError> {
+    fn conclude(&self, action_id: &str, came: CallResult) -> Result<(), Error> {
         self.steps().conclude(action_id, came)
     }
 
     /// Skips a user, and records why.
-    fn skip(&self, planned: &PlannedPerson, no: Skip) -> Result<UserOutcome, CommandError> {
+    fn skip(&self, planned: &PlannedPerson, no: Skip) -> Result<UserOutcome, Error> {
         self.write(Record::Skipped {
             plan_id: self.task.plan.plan_id.clone(),
             user_id: planned.user_id.clone(),
@@ -436,7 +432,7 @@ impl<'a> Run<'a> {
         self.with_past(|past| has_done(past, &self.task.plan.plan_id, &planned.user_id, action))
     }
 
-    fn end(self, mut applied: Applied) -> Result<Applied, CommandError> {
+    fn end(self, mut applied: Applied) -> Result<Applied, Error> {
         if let Some(e) = self.halted.into_inner().expect("no holder panics") {
             applied.stopped.get_or_insert(e);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Outcome, Plan, ReasonCode, Recorded};
 
-use crate::error::{CommandError, REJECTS};
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::state::JournalState;
 
 /// The outcome of a user.
@@ -84,7 +84,7 @@ pub(crate) struct Applied {
     /// By user id.
     pub(crate) people: BTreeMap<String, UserOutcome>,
     /// What stopped the run before its end.
-    pub(crate) stopped: Option<CommandError>,
+    pub(crate) stopped: Option<Error>,
     /// Whether the plan is done.
     pub(crate) is_closed: bool,
 }
@@ -128,13 +128,9 @@ impl Applied {
         told.collect::<Vec<_>>().join(", ")
     }
 
-    /// 4 if an action that was due was not done.
-    pub(crate) fn exit_code(&self) -> u8 {
-        match &self.stopped {
-            Some(e) => e.exit_code(),
-            None if self.people.values().all(UserOutcome::is_as_planned) => 0,
-            None => REJECTS,
-        }
+    /// Whether the run reached its end and every action that was due and allowed was done.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.stopped.is_none() && self.people.values().all(UserOutcome::is_as_planned)
     }
 }
 
@@ -178,6 +174,6 @@ mod tests {
             applied.people,
             step(&[("1", UserOutcome::NotAttempted), ("2", unknown), ("3", UserOutcome::Done)]).people
         );
-        assert_eq!(applied.exit_code(), REJECTS);
+        assert!(!applied.is_complete());
     }
 }

@@ -9,7 +9,7 @@ use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{PlanEnd, Stage};
 use chrono::{DateTime, Utc};
 
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::approval::terms;
 use crate::reclaim::journal::plans::{PlanFile, expired_plans};
@@ -67,8 +67,8 @@ pub(crate) struct Planned {
 /// Plans the stages, and closes the plans that are replaced.
 ///
 /// # Errors
-/// Exit 3 with every rule for which no plan may be made; the journal's and the disk's.
-pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, CommandError> {
+/// `Refused` with every rule for which no plan may be made; the journal's and the disk's.
+pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, Error> {
     let Planning { root, policy, inputs, snapshot, now, by, .. } = *planning;
     fit(snapshot, now).map_err(|refusal| refused(&[refusal]))?;
     let approval = &terms(&policy.approval)?;

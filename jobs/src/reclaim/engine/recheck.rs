@@ -1,6 +1,5 @@
 //! R12: the user as Box shows it now, and whether that is still the user that was approved.
 
-use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
@@ -12,7 +11,7 @@ use super::confirm::Canaries;
 use super::feed::News;
 use super::other_account::other_account;
 use super::{CallResult, Run, Skip, Task, UserOutcome};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::rules::evaluator::{Evaluator, Verdict, changed, never};
 use crate::reclaim::rules::offboarding;
 use crate::reclaim::rules::snapshot::{Person, Snapshot};
@@ -132,7 +131,7 @@ impl Run<'_> {
         planned: &PlannedPerson,
         action_id: &str,
         read_at: DateTime<Utc>,
-    ) -> Result<Option<UserOutcome>, CommandError> {
+    ) -> Result<Option<UserOutcome>, Error> {
         let age = self.now() - read_at;
         if age <= READING_HOLDS || self.is_lockout(planned) {
             return Ok(None);
@@ -154,7 +153,7 @@ impl Run<'_> {
     pub(super) fn may_call(&self, planned: &PlannedPerson) -> bool {
         if let Some(path) = self.task.inputs.changed_file().filter(|_| !self.is_lockout(planned)) {
             self.halt(
-                CommandError::refused(format!("{} was changed after this command read it", path.display()))
+                Error::refused(format!("{} was changed after this command read it", path.display()))
                     .hint("the same command reads it again and continues"),
             );
         }
@@ -166,7 +165,7 @@ impl Run<'_> {
         &self,
         evaluator: Option<&Evaluator<'_>>,
         planned: &PlannedPerson,
-    ) -> Result<Recheck, CommandError> {
+    ) -> Result<Recheck, Error> {
         if !self.keep_feed_fresh_unless_offboarding().await? {
             return Ok(Recheck::Halted);
         }
@@ -263,11 +262,7 @@ impl Run<'_> {
     }
 
     /// R12, R20: why the account is no longer the one that was approved.
-    fn differs_from_plan(
-        &self,
-        planned: &PlannedPerson,
-        now: &Standing,
-    ) -> Result<Option<Skip>, CommandError> {
+    fn differs_from_plan(&self, planned: &PlannedPerson, now: &Standing) -> Result<Option<Skip>, Error> {
         let expected = self.baseline(planned);
         let (was, is) = (expected.status.as_deref(), now.status.as_deref());
         // R19: a leaver is locked out before anything else, and a restricted status would let the user sign in as well.
@@ -436,7 +431,7 @@ impl Run<'_> {
         }
     }
 
-    async fn keep_feed_fresh_unless_offboarding(&self) -> Result<bool, CommandError> {
+    async fn keep_feed_fresh_unless_offboarding(&self) -> Result<bool, Error> {
         if self.is_offboarding() { Ok(!self.is_halted()) } else { self.keep_feed_fresh().await }
     }
 
@@ -464,7 +459,7 @@ impl Run<'_> {
     }
 
     /// R20: another actor has undone what we did. This is recorded, and the plan does nothing more for the user.
-    pub(super) fn reverted(&self, planned: &PlannedPerson) -> Result<Skip, CommandError> {
+    pub(super) fn reverted(&self, planned: &PlannedPerson) -> Result<Skip, Error> {
         let ours = self.with_past(|past| {
             let ours = past.people.get(&planned.user_id)?.suspension()?;
             Some(ours.attempt.action_id.clone())
@@ -482,21 +477,23 @@ impl Run<'_> {
 
 /// Whether a read failed for one user only, so that the run continues with the others: Box answers for an ordinary account.
 pub(super) async fn fails_for_one(
-    error: &Error,
+    error: &boxseat_pipeline::Error,
     actor: &BoxActor,
     canaries: &Canaries,
-) -> Result<bool, CommandError> {
+) -> Result<bool, Error> {
     match error {
-        Error::GaveUp { garbled: false, .. } => canaries.one_answers(actor).await,
+        boxseat_pipeline::Error::GaveUp { garbled: false, .. } => canaries.one_answers(actor).await,
         error => Ok(is_about_one(error)),
     }
 }
 
 /// The same where no other account is available: the response did not fit this request.
-pub(super) fn is_about_one(error: &Error) -> bool {
+pub(super) fn is_about_one(error: &boxseat_pipeline::Error) -> bool {
     matches!(
         error,
-        Error::Rejected { .. } | Error::IncompleteWalk { .. } | Error::GaveUp { garbled: true, .. }
+        boxseat_pipeline::Error::Rejected { .. }
+            | boxseat_pipeline::Error::IncompleteWalk { .. }
+            | boxseat_pipeline::Error::GaveUp { garbled: true, .. }
     )
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::confirm::{Canaries, Presence};
 use super::recheck::{fails_for_one, reread};
 use super::{ApplyEnv, CallResult, verify};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::state::ActionState;
 
@@ -28,7 +28,7 @@ pub(crate) async fn reconcile(
     canaries: &Canaries,
     code_names: &[&str],
     which: impl Fn(&ActionState) -> bool,
-) -> Result<usize, CommandError> {
+) -> Result<usize, Error> {
     let open: Vec<ActionState> = journal.past().unfinished().filter(|past| which(past)).cloned().collect();
     let count = open.len();
     let mut settled = 0;
@@ -59,7 +59,7 @@ async fn came(
     past: &ActionState,
     restores_to: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<Option<CallResult>, CommandError> {
+) -> Result<Option<CallResult>, Error> {
     let attempt = &past.attempt;
     let age = now - past.asked_at;
     let unknown = |reason: &str| past.outcome.is_none().then(|| CallResult::unknown(None, reason.to_owned()));

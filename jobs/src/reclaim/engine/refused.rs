@@ -8,11 +8,11 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode};
 
 use super::{CallResult, Run, Skip, UserOutcome};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 impl Run<'_> {
     /// A read was refused: stops the run if the canary is refused, too.
-    pub(super) async fn denied(&self, refusal: &Refusal) -> Result<(), CommandError> {
+    pub(super) async fn denied(&self, refusal: &Refusal) -> Result<(), Error> {
         if !self.canaries.one_answers(self.env.actor).await? {
             self.lost_rights(refusal);
         }
@@ -26,7 +26,7 @@ impl Run<'_> {
         action: Action,
         action_id: &str,
         refusal: &Refusal,
-    ) -> Result<UserOutcome, CommandError> {
+    ) -> Result<UserOutcome, Error> {
         let waits = |word| {
             // Nothing happened, and the user is not the reason: the same plan tries again.
             self.conclude(
@@ -63,7 +63,7 @@ impl Run<'_> {
 
     fn lost_rights(&self, refusal: &Refusal) {
         let lost = format!("Box refused ({refusal}), and does not show an ordinary account either");
-        self.halt(CommandError::refused(lost).hint(
+        self.halt(Error::refused(lost).hint(
             "the acting application has lost rights: check its scopes and its \
             authorisation in the Box console; no other account was changed, and the same command continues",
         ));

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use boxseat_schemas::reclaim::{Action, Attempt, Record};
 
 use super::{ApplyEnv, CallResult};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::state::JournalState;
 
@@ -26,7 +26,7 @@ impl Steps<'_, '_> {
     ///
     /// # Errors
     /// The journal's.
-    pub(super) fn append(self, record: Record) -> Result<(), CommandError> {
+    pub(super) fn append(self, record: Record) -> Result<(), Error> {
         let now = (self.env.clock)();
         self.journal.lock().expect("no holder panics").append(now, record).map(drop)
     }
@@ -39,7 +39,7 @@ impl Steps<'_, '_> {
         self,
         action: Action,
         attempt: impl FnOnce(&JournalState) -> Attempt,
-    ) -> Result<String, CommandError> {
+    ) -> Result<String, Error> {
         (self.env.crash)(&format!("before {}", action.as_str()))?;
         let action_id = {
             let now = (self.env.clock)();
@@ -58,7 +58,7 @@ impl Steps<'_, '_> {
     ///
     /// # Errors
     /// The journal's.
-    pub(super) fn conclude(self, action_id: &str, came: CallResult) -> Result<(), CommandError> {
+    pub(super) fn conclude(self, action_id: &str, came: CallResult) -> Result<(), Error> {
         (self.env.crash)("answered")?;
         self.append(came.record(action_id))?;
         (self.env.crash)("concluded")

@@ -8,7 +8,7 @@ use futures::stream;
 
 use super::recheck::{Now, Recheck, fails_for_one, standing};
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::rules::evaluator::Evaluator;
 use crate::reclaim::rules::policy::SharedContent;
 
@@ -18,7 +18,7 @@ impl Run<'_> {
         &self,
         evaluator: Option<&Evaluator<'_>>,
         applied: &mut Applied,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), Error> {
         for people in self.task.plan.people.chunks(TERMINATE_AT_ONCE) {
             if self.is_halted() {
                 break;
@@ -57,7 +57,7 @@ impl Run<'_> {
     }
 
     /// Ends the sessions of all users that this plan has suspended and not signed out yet.
-    pub(super) async fn terminate_waiting(&self, applied: &mut Applied) -> Result<(), CommandError> {
+    pub(super) async fn terminate_waiting(&self, applied: &mut Applied) -> Result<(), Error> {
         for people in self.task.plan.people.chunks(TERMINATE_AT_ONCE) {
             self.terminate(people, applied).await?;
         }
@@ -69,7 +69,7 @@ impl Run<'_> {
         &self,
         evaluator: Option<&Evaluator<'_>>,
         planned: &PlannedPerson,
-    ) -> Result<Option<UserOutcome>, CommandError> {
+    ) -> Result<Option<UserOutcome>, Error> {
         if self.is_halted() {
             return Ok(None);
         }
@@ -127,7 +127,7 @@ impl Run<'_> {
 
     /// R6: suspending an owner hides the folders from all collaborators, so they are counted first. Where Box keeps them open, only
     /// the count is needed (R15). The field just read decides, not the snapshot.
-    async fn shares(&self, now: &Now) -> Result<Option<Skip>, CommandError> {
+    async fn shares(&self, now: &Now) -> Result<Option<Skip>, Error> {
         let content = match self.count_content(&now.user).await {
             // R19: a leaver is locked out even if the content cannot be counted.
             Err(e) if self.is_offboarding() && !e.is_external_failure() => {
@@ -166,7 +166,7 @@ impl Run<'_> {
 
     /// Ends the sessions of up to [`TERMINATE_AT_ONCE`] users by one call. When Box refuses it, the users follow one by one:
     /// otherwise one user that Box does not know would keep the others signed in.
-    async fn terminate(&self, people: &[PlannedPerson], applied: &mut Applied) -> Result<(), CommandError> {
+    async fn terminate(&self, people: &[PlannedPerson], applied: &mut Applied) -> Result<(), Error> {
         let waiting: Vec<&PlannedPerson> = people
             .iter()
             .filter(|planned| {
@@ -193,7 +193,7 @@ impl Run<'_> {
         &self,
         people: &[&'p PlannedPerson],
         applied: &mut Applied,
-    ) -> Result<Vec<&'p PlannedPerson>, CommandError> {
+    ) -> Result<Vec<&'p PlannedPerson>, Error> {
         let mut named = Vec::with_capacity(people.len());
         for planned in people {
             match self.login_now(planned).await? {
@@ -247,7 +247,7 @@ impl Run<'_> {
     async fn login_now(
         &self,
         planned: &PlannedPerson,
-    ) -> Result<Result<(String, Standing), UserOutcome>, CommandError> {
+    ) -> Result<Result<(String, Standing), UserOutcome>, Error> {
         if let Some(skip) = self.reverted_before(planned) {
             return self.skip(planned, skip).map(Err);
         }
@@ -284,7 +284,7 @@ impl Run<'_> {
         planned: &PlannedPerson,
         login: &str,
         left: &Standing,
-    ) -> Result<Option<String>, CommandError> {
+    ) -> Result<Option<String>, Error> {
         let is_same =
             |other: &Option<String>| other.as_deref().is_some_and(|other| other.eq_ignore_ascii_case(login));
         let is_other = |user_id: &str| user_id != planned.user_id;

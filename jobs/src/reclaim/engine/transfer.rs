@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::other_account::other_account;
 use super::recheck::{Recheck, fails_for_one};
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::rules::emptiness::{APART, Count, count_before};
 use crate::reclaim::rules::evaluator::Evaluator;
 use crate::reclaim::rules::figures::size;
@@ -30,7 +30,7 @@ impl Run<'_> {
         &self,
         evaluator: Option<&Evaluator<'_>>,
         applied: &mut Applied,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), Error> {
         for planned in &self.task.plan.people {
             let is_ours = planned.actions.contains(&Action::Transfer)
                 && !self.is_done(planned)
@@ -52,7 +52,7 @@ impl Run<'_> {
         &self,
         evaluator: Option<&Evaluator<'_>>,
         planned: &PlannedPerson,
-    ) -> Result<Option<UserOutcome>, CommandError> {
+    ) -> Result<Option<UserOutcome>, Error> {
         if planned.actions.contains(&Action::Suspend) && !self.has_done(planned, Action::Suspend) {
             // Without the suspension the content is not moved either; the outcome says why.
             return Ok(None);
@@ -152,7 +152,7 @@ impl Run<'_> {
         before: &Standing,
         receiver_id: &str,
         read_at: DateTime<Utc>,
-    ) -> Result<(UserOutcome, Option<Refusal>), CommandError> {
+    ) -> Result<(UserOutcome, Option<Refusal>), Error> {
         if !self.may_call(planned) {
             return Ok((UserOutcome::NotAttempted, None));
         }
@@ -214,7 +214,7 @@ impl Run<'_> {
         planned: &PlannedPerson,
         before: &Standing,
         receiver_id: &str,
-    ) -> Result<UserOutcome, CommandError> {
+    ) -> Result<UserOutcome, Error> {
         let login = before.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Transfer, before, Some(receiver_id))?;
         let why = "nothing to transfer: 0 items were counted and no bytes are in use; no call was made";
@@ -239,7 +239,7 @@ impl Run<'_> {
     }
 
     /// R14: records whether this Box moves content of an inactive account, if that was not known.
-    fn learn_transfer(&self, planned: &PlannedPerson, refusal: Option<&Refusal>) -> Result<(), CommandError> {
+    fn learn_transfer(&self, planned: &PlannedPerson, refusal: Option<&Refusal>) -> Result<(), Error> {
         let is_allowed = refusal.is_none();
         let known = self.with_past(|past| past.allows(Ability::TransferFromInactive, self.now()));
         // One refusal among successful transfers is about this account alone.
@@ -290,7 +290,7 @@ impl Run<'_> {
         planned: &PlannedPerson,
         receiver_id: &str,
         bytes: Option<i64>,
-    ) -> Result<Option<String>, CommandError> {
+    ) -> Result<Option<String>, Error> {
         let (open_plan, busy) = self.with_past(|past| {
             let ours = past.people.get(receiver_id).and_then(|known| known.suspension());
             let source_in = past.open_plan_of(receiver_id).or(ours.map(|ours| ours.attempt.plan_id.as_str()));

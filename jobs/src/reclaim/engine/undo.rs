@@ -12,7 +12,7 @@ use futures::stream;
 
 use super::recheck::{fails_for_one, reread, standing};
 use super::{Applied, ApplyEnv, CallResult, Run, Task, UserOutcome};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::state::{ActionState, JournalState, PlanState, unfinished};
 use crate::reclaim::rules::restore::{Account, obstacle, remains};
@@ -36,7 +36,7 @@ pub(crate) async fn undo(
     scope: Scope,
     env: ApplyEnv<'_>,
     journal: &mut Journal,
-) -> Result<Applied, CommandError> {
+) -> Result<Applied, Error> {
     let run = Run::begin(task, env, journal).await?;
     let plan_id = &task.plan.plan_id;
     match scope {
@@ -67,7 +67,7 @@ pub(crate) async fn undo(
 }
 
 impl Run<'_> {
-    async fn undo_everybody(&self, applied: &mut Applied) -> Result<(), CommandError> {
+    async fn undo_everybody(&self, applied: &mut Applied) -> Result<(), Error> {
         let mut fates = stream::iter(&self.task.plan.people)
             .map(|planned| async move { (planned, self.undo_one(planned).await) })
             .buffer_unordered(self.env.concurrency.max(1));
@@ -80,7 +80,7 @@ impl Run<'_> {
     }
 
     /// One user; `None` if the run halts before.
-    async fn undo_one(&self, planned: &PlannedPerson) -> Result<Option<UserOutcome>, CommandError> {
+    async fn undo_one(&self, planned: &PlannedPerson) -> Result<Option<UserOutcome>, Error> {
         if self.is_halted() || !self.keep_feed_fresh().await? {
             return Ok(None);
         }
@@ -117,7 +117,7 @@ impl Run<'_> {
         &self,
         planned: &PlannedPerson,
         ours: &ActionState,
-    ) -> Result<Option<UserOutcome>, CommandError> {
+    ) -> Result<Option<UserOutcome>, Error> {
         let left = |word, detail: String| Ok(Some(UserOutcome::Skipped(word, detail)));
         let found = match reread(self.env.actor, &planned.user_id, &self.code_names()).await {
             Err(e) if fails_for_one(&e, self.env.actor, &self.canaries).await? => {

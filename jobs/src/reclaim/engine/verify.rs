@@ -12,7 +12,7 @@ use super::confirm::Canaries;
 use super::content::{Content, items};
 use super::recheck::fails_for_one;
 use super::{ApplyEnv, CallResult, Run};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::state::{ActionState, JournalState, Reading};
 use crate::reclaim::rules::emptiness::{APART, Emptiness, emptiness};
@@ -31,7 +31,7 @@ pub(crate) async fn verify_transfers(
     journal: &mut Journal,
     canaries: &Canaries,
     snapshot: &Snapshot,
-) -> Result<(), CommandError> {
+) -> Result<(), Error> {
     let now = (env.clock)();
     let waiting: Vec<ActionState> = journal
         .past()
@@ -64,7 +64,7 @@ pub(super) async fn look_at(
     journal: &mut Journal,
     canaries: &Canaries,
     transfer: &ActionState,
-) -> Result<(), CommandError> {
+) -> Result<(), Error> {
     let attempt = &transfer.attempt;
     let now = || (env.clock)();
     let found = match env.actor.user(&attempt.user_id).await {
@@ -243,7 +243,7 @@ fn candidate(
 
 impl Run<'_> {
     /// The first reading after a transfer that Box reported as done.
-    pub(super) async fn read_moved(&self, user_id: &str) -> Result<(), CommandError> {
+    pub(super) async fn read_moved(&self, user_id: &str) -> Result<(), Error> {
         let transfer =
             self.with_past(|past| past.people.get(user_id).and_then(|person| person.transfer()).cloned());
         let Some(transfer) = transfer else { return Ok(()) };

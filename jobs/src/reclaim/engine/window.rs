@@ -18,7 +18,7 @@ use super::confirm::Canaries;
 use super::recheck::{Now, standing};
 use super::steps::Steps;
 use super::{ApplyEnv, CallResult, Run, UserOutcome};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::state::ActionState;
 
@@ -29,7 +29,7 @@ impl Run<'_> {
         planned: &PlannedPerson,
         now: &Now,
         receiver_id: &str,
-    ) -> Result<Option<UserOutcome>, CommandError> {
+    ) -> Result<Option<UserOutcome>, Error> {
         if !self.may_call(planned) {
             return Ok(None);
         }
@@ -73,12 +73,12 @@ impl Run<'_> {
 /// Closes every window that an earlier process left open.
 ///
 /// # Errors
-/// Exit 3 naming the account that could not be suspended again; the journal's, and what ends the run.
+/// `Refused` naming the account that could not be suspended again; the journal's, and what ends the run.
 pub(crate) async fn close_windows(
     env: ApplyEnv<'_>,
     journal: &mut Journal,
     canaries: &Canaries,
-) -> Result<(), CommandError> {
+) -> Result<(), Error> {
     let open: Vec<String> =
         journal.past().open_windows().map(|opened| opened.attempt.user_id.clone()).collect();
     let journal = Mutex::new(journal);
@@ -96,12 +96,12 @@ async fn close(
     journal: &Mutex<&mut Journal>,
     canaries: &Canaries,
     user_id: &str,
-) -> Result<(), CommandError> {
+) -> Result<(), Error> {
     let closing = Steps { env, journal };
     let Some(opened) = closing.opened(user_id) else { return Ok(()) };
     let login = &opened.attempt.login;
     let stays_active = |why: String| {
-        CommandError::refused(format!(
+        Error::refused(format!(
             "account {user_id} ({login}) was made active for a transfer and may still be active: {why}"
         ))
         .hint("the same command tries again; or set the account to inactive in Box's admin console")
@@ -168,10 +168,8 @@ async fn close(
         }
         Wrote::Unknown { status, reason } => {
             closing.conclude(&action_id, CallResult::unknown(status, reason.clone()))?;
-            Err(CommandError::refused(format!(
-                "whether the sessions of {login} were ended is not known: {reason}"
-            ))
-            .hint("the same command ends them again"))
+            Err(Error::refused(format!("whether the sessions of {login} were ended is not known: {reason}"))
+                .hint("the same command ends them again"))
         }
     }
 }
@@ -191,7 +189,7 @@ impl Steps<'_, '_> {
     }
 
     /// R20: another actor has set the account active, or made it one that boxseat does not suspend. Window and suspension are over.
-    fn taken_over(self, opened: &ActionState, why: &str) -> Result<(), CommandError> {
+    fn taken_over(self, opened: &ActionState, why: &str) -> Result<(), Error> {
         let ours = self.with_past(|past| past.people.get(&opened.attempt.user_id)?.suspension().cloned());
         for past in ours.iter().chain([opened]) {
             let came = CallResult::new(Outcome::RevertedByOther).because(why);
@@ -201,7 +199,7 @@ impl Steps<'_, '_> {
     }
 
     /// Writes the outcomes of the unfinished steps, by the status that Box shows.
-    fn settle(self, user_id: &str, status: Option<&str>) -> Result<(), CommandError> {
+    fn settle(self, user_id: &str, status: Option<&str>) -> Result<(), Error> {
         let is_step = |past: &&ActionState| {
             matches!(past.attempt.action, Action::Reactivate | Action::SuspendAgain) && past.is_unfinished()
         };
@@ -228,7 +226,7 @@ impl Steps<'_, '_> {
         user: &User,
         action: Action,
         before: &Standing,
-    ) -> Result<String, CommandError> {
+    ) -> Result<String, Error> {
         self.intend(action, |_| Attempt {
             login: user.login.clone().unwrap_or_default(),
             before: before.clone(),

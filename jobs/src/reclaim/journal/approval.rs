@@ -13,25 +13,25 @@ use super::operator::{OsUserCounts, identity, operators_needed};
 use super::plans::PlanFile;
 use super::signature::{entries, key_of, signer};
 use super::state::{self, PlanState};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::rules::policy::Approval;
 
 /// What a policy demands of an approval, with the signers of its list.
 ///
 /// # Errors
-/// Exit 2 if the list cannot be read, has a line that is no entry, or has no signer.
-pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, CommandError> {
+/// `Usage` if the list cannot be read, has a line that is no entry, or has no signer.
+pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, Error> {
     let Approval { allowed_signers, is_two_person, approvers } = approval;
     let mut terms =
         ApprovalTerms { signers: Vec::new(), approvers: *approvers, is_two_person: *is_two_person };
     let Some(path) = allowed_signers else { return Ok(terms) };
     let named = |what: &str| {
-        CommandError::usage(format!("the list of allowed signers {} {what}", path.display()))
+        Error::usage(format!("the list of allowed signers {} {what}", path.display()))
             .hint("[approval] allowed_signers of the policy names it; each line is as in ssh-keygen(1)")
     };
     let text = std::fs::read_to_string(path).map_err(|e| named("cannot be read").because(e))?;
     terms.signers = entries(&text).map_err(|reason| {
-        CommandError::usage(format!("the list of allowed signers {}: {reason}", path.display()))
+        Error::usage(format!("the list of allowed signers {}: {reason}", path.display()))
             .hint("[approval] allowed_signers of the policy names it; each line is as in ssh-keygen(1)")
     })?;
     // Without a signer no plan could be approved, and an empty list would read as "no signature is needed".
@@ -182,8 +182,8 @@ impl Required {
     /// Whether a plan has enough approvals that count.
     ///
     /// # Errors
-    /// Exit 3 with the reason and the remedy.
-    pub(crate) fn admit(&self, known: &PlanState, file: &PlanFile) -> Result<(), CommandError> {
+    /// `Refused` with the reason and the remedy.
+    pub(crate) fn admit(&self, known: &PlanState, file: &PlanFile) -> Result<(), Error> {
         let id = &file.plan.plan_id;
         let remedy = format!("read it with `boxseat reclaim show {id}`, then `{}`", self.command(id));
         let (found, reasons) = self.count(known, file);
@@ -200,7 +200,7 @@ impl Required {
                 )
             }
         };
-        Err(CommandError::refused(what).hint(remedy))
+        Err(Error::refused(what).hint(remedy))
     }
 
     /// How to approve a plan.

@@ -33,7 +33,7 @@ pub(crate) use self::seal::ANCHOR_FILE;
 use self::seal::Anchor;
 pub(crate) use self::seal::{JournalKey, KeyFile, StoreKey, anchored_key, store_key};
 use super::state::JournalState;
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// The journal, and the state that follows from it.
 pub(crate) struct Journal {
@@ -72,13 +72,13 @@ impl Journal {
     /// Opens the journal to append to it; a missing journal is created.
     ///
     /// # Errors
-    /// Exit 3 for corruption, a broken chain, a missing seal or key, or another store's journal; exit 1 for the disk.
+    /// `Refused` for corruption, a broken chain, a missing seal or key, or another store's journal; `Failed` for the disk.
     pub(crate) fn open(
         root: &Path,
         store_id: Uuid,
         configured: &JournalKey,
         lock: ReclaimLock,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self, Error> {
         Self::open_as(root, store_id, configured, Seals::Last, lock)
     }
 
@@ -92,7 +92,7 @@ impl Journal {
         configured: &JournalKey,
         seals: Seals,
         lock: ReclaimLock,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self, Error> {
         let path = path(root);
         let mut read = file::read(root, store_id, configured.public.as_ref(), seals)?;
         let (key, anchor) = seal::take_up(root, store_id, configured, &read)?;
@@ -124,7 +124,7 @@ impl Journal {
         store_id: Uuid,
         configured: &JournalKey,
         seals: Seals,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self, Error> {
         Ok(Self::over(file::read(root, store_id, configured.public.as_ref(), seals)?))
     }
 
@@ -156,8 +156,8 @@ impl Journal {
     /// Appends an entry durably, with its seal.
     ///
     /// # Errors
-    /// Exit 1 if the disk fails: then the call that the entry announces must not be made.
-    pub(crate) fn append(&mut self, at: DateTime<Utc>, record: Record) -> Result<&Entry, CommandError> {
+    /// `Failed` if the disk fails: then the call that the entry announces must not be made.
+    pub(crate) fn append(&mut self, at: DateTime<Utc>, record: Record) -> Result<&Entry, Error> {
         if self.unsealed > 0 && self.sequence() == self.unsealed {
             let begun =
                 Record::SealBegun { unsealed_entries: self.unsealed, unsealed_head: self.head.clone() };
@@ -170,12 +170,12 @@ impl Journal {
         Ok(self.entries.last().expect("it was just put there"))
     }
 
-    fn put(&mut self, at: DateTime<Utc>, record: Record) -> Result<(), CommandError> {
+    fn put(&mut self, at: DateTime<Utc>, record: Record) -> Result<(), Error> {
         let salt = Some(Uuid::new_v4().simple().to_string());
         let entry = Entry { salt, ..Entry::new(self.sequence() + 1, at, self.head.clone(), record) };
         let text = serde_json::to_vec(&entry).expect("an entry is plain data");
         match &mut self.disk {
-            Disk::Read => return Err(CommandError::refused("the journal was opened for reading alone")),
+            Disk::Read => return Err(Error::refused("the journal was opened for reading alone")),
             #[cfg(test)]
             Disk::Memory => {}
             Disk::Open { path, file, len, sha256, key, .. } => {
@@ -200,7 +200,7 @@ impl Journal {
     ///
     /// # Errors
     /// The disk's.
-    pub(crate) fn anchor(&self) -> Result<(), CommandError> {
+    pub(crate) fn anchor(&self) -> Result<(), Error> {
         match (&self.disk, &self.anchor) {
             (Disk::Open { root, .. }, Some(anchor)) => anchor.at(self.sequence(), &self.head).write(root),
             _ => Ok(()),
@@ -217,7 +217,7 @@ impl Journal {
         because: PlanEnd,
         by: &Operator,
         now: DateTime<Utc>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), Error> {
         let (plan_id, because) = (plan_id.to_owned(), because.into());
         self.append(now, Record::PlanClosed { plan_id, because, by: Some(by.clone()) }).map(drop)
     }
@@ -229,16 +229,16 @@ impl Journal {
     /// *Killed* before the replacement: nothing has happened.
     ///
     /// # Errors
-    /// Exit 1 for the disk.
+    /// `Failed` for the disk.
     pub(crate) fn erase(
         self,
         store_id: Uuid,
         configured: &JournalKey,
         erasure_key: &ErasureKey,
         change: &dyn Fn(&Entry) -> Option<Entry>,
-    ) -> Result<(Self, u64), CommandError> {
+    ) -> Result<(Self, u64), Error> {
         let Disk::Open { root, path, file, len, sha256, key, _lock: lock } = self.disk else {
-            return Err(CommandError::refused("the journal was opened for reading alone"));
+            return Err(Error::refused("the journal was opened for reading alone"));
         };
         drop(file);
         let bytes = durable::read_regular_file(&path).map_err(cannot("read", &path))?;
@@ -246,8 +246,9 @@ impl Journal {
         // Only bytes that were checked are sealed again.
         if Sha256::digest(whole) != sha256.finalize() {
             let what = format!("the journal {} was changed by another program", path.display());
-            return Err(CommandError::refused(what)
-                .hint("restore it from a backup; `boxseat reclaim verify` checks it"));
+            return Err(
+                Error::refused(what).hint("restore it from a backup; `boxseat reclaim verify` checks it")
+            );
         }
         let (mut new, mut changed) = (whole[..FILE_HEADER_LEN].to_vec(), 0);
         for (frame, entry) in file::frames(whole).zip(&self.entries) {
@@ -322,18 +323,18 @@ impl ReclaimLock {
     /// Takes the lock for reclaiming from this store.
     ///
     /// # Errors
-    /// Exit 75 naming the holder.
-    pub(crate) fn take(root: &Path) -> Result<Self, CommandError> {
+    /// `TryLater` naming the holder.
+    pub(crate) fn take(root: &Path) -> Result<Self, Error> {
         let directory = directory(root);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&directory)
             .map_err(cannot("create", &directory))?;
-        durable::close_to_others(&root.join("state")).map_err(CommandError::not_closed)?;
+        durable::close_to_others(&root.join("state")).map_err(Error::not_closed)?;
         let path = directory.join("lock");
         let taken = "another boxseat process reclaims from this store";
-        let lock = Lock::take_here(&path).map_err(|e| CommandError::not_locked(&path, taken, e))?;
+        let lock = Lock::take_here(&path).map_err(|e| Error::not_locked(&path, taken, e))?;
         Ok(Self { _lock: lock })
     }
 }
@@ -347,9 +348,9 @@ fn path(root: &Path) -> PathBuf {
     directory(root).join("journal")
 }
 
-fn cannot(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> CommandError {
+fn cannot(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
     let path = path.to_owned();
-    move |e| CommandError::failed(format!("cannot {action} {}", path.display()), e)
+    move |e| Error::failed(format!("cannot {action} {}", path.display()), e)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use boxseat_schemas::text::is_hidden;
 use boxseat_storage::host;
 use nix::unistd::{Uid, User};
 
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// The operating system's user of this process, by the system's list of users, and the machine.
 ///
@@ -49,12 +49,12 @@ impl OsUserCounts {
     /// a process under the id of another (`unshare --user --map-user`), and only in that namespace it has this id.
     ///
     /// # Errors
-    /// Exit 3 with the remedy.
-    pub(crate) fn check_namespace(self) -> Result<(), CommandError> {
+    /// `Refused` with the remedy.
+    pub(crate) fn check_namespace(self) -> Result<(), Error> {
         self.check(is_initial_namespace())
     }
 
-    fn check(self, is_initial: bool) -> Result<(), CommandError> {
+    fn check(self, is_initial: bool) -> Result<(), Error> {
         match self {
             Self::No => Ok(()),
             _ if is_initial => Ok(()),
@@ -64,7 +64,7 @@ impl OsUserCounts {
                 );
                 Ok(())
             }
-            Self::ByDifference => Err(CommandError::refused(
+            Self::ByDifference => Err(Error::refused(
                 "this process runs in a user namespace, where one user can have several names, and the policy requires \
                     different users",
             )

@@ -22,16 +22,16 @@ use uuid::Uuid;
 
 use super::log::directory;
 use super::state::JournalState;
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// The place at which this command runs. `host` is `[reclaim] host`.
 ///
 /// # Errors
-/// Exit 1 for a directory that cannot be read.
-pub(crate) fn here(root: &Path, store_id: Uuid, host: Option<&str>) -> Result<Place, CommandError> {
+/// `Failed` for a directory that cannot be read.
+pub(crate) fn here(root: &Path, store_id: Uuid, host: Option<&str>) -> Result<Place, Error> {
     let path = directory(root);
-    let metadata = std::fs::metadata(&path)
-        .map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?;
+    let metadata =
+        std::fs::metadata(&path).map_err(|e| Error::failed(format!("cannot read {}", path.display()), e))?;
     let created_at = metadata.created().ok().map(DateTime::from);
     let host = host.map(|name| format!("name:{name}")).or_else(|| machine(store_id));
     Ok(Place { host, inode: metadata.ino(), created_at })
@@ -67,10 +67,10 @@ fn last_seen(past: &JournalState, bound_at: DateTime<Utc>) -> String {
 /// Whether the journal may be written at this place.
 ///
 /// # Errors
-/// Exit 3 with the remedy.
-pub(crate) fn check(past: &JournalState, here: &Place) -> Result<(), CommandError> {
+/// `Refused` with the remedy.
+pub(crate) fn check(past: &JournalState, here: &Place) -> Result<(), Error> {
     if past.actions_to_take_in > 0 {
-        return Err(CommandError::refused(format!(
+        return Err(Error::refused(format!(
             "`boxseat reclaim adopt` was interrupted: {} actions are missing in the journal",
             past.actions_to_take_in
         ))
@@ -78,7 +78,7 @@ pub(crate) fn check(past: &JournalState, here: &Place) -> Result<(), CommandErro
     }
     match difference(past, here) {
         None => Ok(()),
-        Some(what) => Err(CommandError::refused(format!(
+        Some(what) => Err(Error::refused(format!(
             "this store is not where its journal was written: {what}"
         ))
         .hint("if the other store is still used, remove this copy: two stores must not act")
@@ -94,6 +94,7 @@ mod tests {
     use boxseat_schemas::reclaim::Record;
 
     use super::*;
+    use crate::reclaim::error::ErrorKind;
     use crate::reclaim::journal::state::tests::{day, operator, past};
 
     fn at(host: Option<&str>, inode: u64, created: Option<i64>) -> Place {
@@ -114,7 +115,7 @@ mod tests {
         assert!(!differs(at(None, 7, None), at(None, 7, Some(3))), "the time is not known at both");
         assert!(differs(at(None, 7, None), at(None, 8, Some(3))));
         let e = check(&bound(home()), &at(Some("name:b"), 9, Some(2))).unwrap_err();
-        assert_eq!(e.exit_code(), 3);
+        assert_eq!(e.kind(), ErrorKind::Refused);
         assert!(e.hints().iter().any(|hint| hint.contains("boxseat reclaim adopt")));
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::log::directory;
 use super::state::{JournalState, PlanState};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// A plan as it is on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,15 +34,15 @@ impl PlanFile {
     /// Writes a new plan into the store.
     ///
     /// # Errors
-    /// Exit 1 for the disk, and if the name exists already.
-    pub(crate) fn create(root: &Path, plan: Plan) -> Result<Self, CommandError> {
+    /// `Failed` for the disk, and if the name exists already.
+    pub(crate) fn create(root: &Path, plan: Plan) -> Result<Self, Error> {
         let owner_alone = Access::from(0o600);
         let path = plans(root).join(format!("{}.json", plan.plan_id));
         durable::create_directory(&plans(root), &Access::from(0o700))?;
         let mut bytes = serde_json::to_vec_pretty(&plan).expect("a plan is plain data");
         bytes.push(b'\n');
         if path.exists() {
-            return Err(CommandError::refused(format!("there is already a plan {}", plan.plan_id))
+            return Err(Error::refused(format!("there is already a plan {}", plan.plan_id))
                 .hint("plans are never overwritten; run the command again"));
         }
         durable::write_file(&path, &bytes, &owner_alone)?;
@@ -52,21 +52,21 @@ impl PlanFile {
     /// Reads a plan of the store by its id, or a file by its path.
     ///
     /// # Errors
-    /// Exit 2 if there is none; exit 3 for a file that is no plan, or of another version.
-    pub(crate) fn open(root: &Path, id_or_path: &str) -> Result<Self, CommandError> {
+    /// `Usage` if there is none; `Refused` for a file that is no plan, or of another version.
+    pub(crate) fn open(root: &Path, id_or_path: &str) -> Result<Self, Error> {
         let is_name = !id_or_path.contains(['/', '\\']) && !id_or_path.starts_with('.');
         let own = plans(root).join(format!("{id_or_path}.json"));
         let path = if is_name && own.exists() { own } else { PathBuf::from(id_or_path) };
         let bytes = durable::read_regular_file(&path).map_err(|e| {
-            CommandError::usage(format!("there is no plan {id_or_path}"))
+            Error::usage(format!("there is no plan {id_or_path}"))
                 .because(e)
                 .hint("name a plan by its id or by the path of its file; `boxseat reclaim status` lists them")
         })?;
         Self::parse(path, bytes)
     }
 
-    fn parse(path: PathBuf, bytes: Vec<u8>) -> Result<Self, CommandError> {
-        let refused = |what: String| CommandError::refused(format!("{} {what}", path.display()));
+    fn parse(path: PathBuf, bytes: Vec<u8>) -> Result<Self, Error> {
+        let refused = |what: String| Error::refused(format!("{} {what}", path.display()));
         // A plan with thousands of users must not be parsed twice.
         #[derive(serde::Deserialize)]
         struct Versioned {
@@ -117,15 +117,15 @@ impl PlanFile {
     /// R7: whether the plan is the store's own and unedited.
     ///
     /// # Errors
-    /// Exit 3.
+    /// `Refused`.
     pub(crate) fn owned<'p>(
         &self,
         store_id: Uuid,
         enterprise_id: Option<&str>,
         past: &'p JournalState,
-    ) -> Result<&'p PlanState, CommandError> {
+    ) -> Result<&'p PlanState, Error> {
         let id = &self.plan.plan_id;
-        let refused = |what: String, hint: &str| Err(CommandError::refused(what).hint(hint));
+        let refused = |what: String, hint: &str| Err(Error::refused(what).hint(hint));
         if self.plan.store_id != store_id {
             return refused(
                 format!("plan {id} was made from another store ({})", self.plan.store_id),
@@ -185,9 +185,9 @@ impl PlanTexts {
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn read(root: &Path) -> Result<Self, CommandError> {
+    pub(crate) fn read(root: &Path) -> Result<Self, Error> {
         let directory = plans(root);
-        let cannot = |e| CommandError::failed(format!("cannot read the plans in {}", directory.display()), e);
+        let cannot = |e| Error::failed(format!("cannot read the plans in {}", directory.display()), e);
         let entries = match std::fs::read_dir(&directory) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self(Vec::new())),
             other => other.map_err(cannot)?,
@@ -230,12 +230,12 @@ impl PlanTexts {
     /// Refuses to replace a file that is neither what the journal knows nor already replaced by an erasure that was interrupted.
     ///
     /// # Errors
-    /// Exit 3 naming the file.
-    pub(crate) fn refuse_edited(&self, past: &JournalState) -> Result<(), CommandError> {
+    /// `Refused` naming the file.
+    pub(crate) fn refuse_edited(&self, past: &JournalState) -> Result<(), Error> {
         for plan in self.0.iter().filter(|plan| plan.is_changed) {
             let Some(known) = past.plans.get(&plan.plan_id) else { continue };
             if ![&plan.read_digest, &sha256_hex(plan.text.as_bytes())].contains(&&known.digest) {
-                return Err(CommandError::refused(format!("{} was edited or damaged", plan.path.display()))
+                return Err(Error::refused(format!("{} was edited or damaged", plan.path.display()))
                     .hint("restore the file from a backup, or remove it; then run the command again"));
             }
         }
@@ -246,7 +246,7 @@ impl PlanTexts {
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn write(&self) -> Result<u64, CommandError> {
+    pub(crate) fn write(&self) -> Result<u64, Error> {
         let mut written = 0;
         for plan in self.0.iter().filter(|plan| plan.is_changed) {
             durable::write_file(&plan.path, plan.text.as_bytes(), &Access::from(0o600))?;

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use boxseat_pipeline::client::BoxReader;
-use boxseat_pipeline::{Error, ErrorKind};
+use boxseat_pipeline::{Error as BoxError, ErrorKind};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::box_api::Page;
 use boxseat_storage::durable::{self, Access};
@@ -15,7 +15,7 @@ use boxseat_storage::json;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// A position in the live stream, and the time at which it was "now".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl StreamMark {
         run: RunNumber,
         reader: &BoxReader,
         now: DateTime<Utc>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), Error> {
         let path = path(root, run);
         if path.exists() {
             return Ok(());
@@ -55,7 +55,7 @@ impl StreamMark {
                 }
             }
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Disk) => return Err(e.into()),
-            Err(e @ (Error::SignIn { .. } | Error::Connection { .. })) => return Err(e.into()),
+            Err(e @ (BoxError::SignIn { .. } | BoxError::Connection { .. })) => return Err(e.into()),
             Err(e) => without(&e.to_string()),
         }
         Ok(())
@@ -64,18 +64,18 @@ impl StreamMark {
     /// The stored position of a run; `None`: there is none.
     ///
     /// # Errors
-    /// Exit 1 for an existing file that cannot be read.
-    pub(crate) fn of(root: &Path, run: RunNumber) -> Result<Option<Self>, CommandError> {
+    /// `Failed` for an existing file that cannot be read.
+    pub(crate) fn of(root: &Path, run: RunNumber) -> Result<Option<Self>, Error> {
         let path = path(root, run);
         let cannot = || format!("cannot read {}", path.display());
         match durable::read_regular_file(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(CommandError::failed(cannot(), e)),
-            Ok(bytes) => Ok(Some(json::parse(&bytes).map_err(|e| CommandError::failed(cannot(), e))?)),
+            Err(e) => Err(Error::failed(cannot(), e)),
+            Ok(bytes) => Ok(Some(json::parse(&bytes).map_err(|e| Error::failed(cannot(), e))?)),
         }
     }
 
-    fn write(&self, path: &Path) -> Result<(), CommandError> {
+    fn write(&self, path: &Path) -> Result<(), Error> {
         let access = Access::from(0o600);
         if let Some(directory) = path.parent() {
             durable::create_directory(directory, &Access::from(0o600))?;

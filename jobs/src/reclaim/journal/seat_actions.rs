@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::log::{Journal, directory};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// The rows of all outcomes that became final after an entry.
 pub(crate) fn rows_after(after: u64, root: &Path, journal: &Journal, enterprise_id: &str) -> RecordBatch {
@@ -31,10 +31,10 @@ pub(crate) fn rows_after(after: u64, root: &Path, journal: &Journal, enterprise_
 /// R9: whether the journal has the entries that the lake has taken in, up to a number.
 ///
 /// # Errors
-/// Exit 3 if the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
-pub(crate) fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(), CommandError> {
+/// `Refused` if the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
+pub(crate) fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(), Error> {
     if taken_in > journal.past().lake_number(journal.sequence()) {
-        return Err(CommandError::refused(format!(
+        return Err(Error::refused(format!(
             "the journal ends with entry {}, and the lake has taken in {taken_in}",
             journal.sequence()
         ))
@@ -47,11 +47,11 @@ pub(crate) fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(
 /// R9: whether the lake reaches the runs that plans were made on. `newest` is its newest run.
 ///
 /// # Errors
-/// Exit 3 for a lake that was put back to an older state.
-pub(crate) fn refuse_older_lake(newest: Option<RunNumber>, journal: &Journal) -> Result<(), CommandError> {
+/// `Refused` for a lake that was put back to an older state.
+pub(crate) fn refuse_older_lake(newest: Option<RunNumber>, journal: &Journal) -> Result<(), Error> {
     let planned = journal.past().plans.values().map(|plan| plan.night.run_number).max();
     if planned > newest {
-        return Err(CommandError::refused(format!(
+        return Err(Error::refused(format!(
             "the journal has a plan that was made on run {}, and the newest run of the lake is {}",
             planned.unwrap_or(RunNumber(0)),
             newest.unwrap_or(RunNumber(0))
@@ -64,8 +64,8 @@ pub(crate) fn refuse_older_lake(newest: Option<RunNumber>, journal: &Journal) ->
 /// R9: refuses a journal that does not know actions of the lake: entries were cut off or rewritten.
 ///
 /// # Errors
-/// Exit 3 naming the first action.
-pub(crate) fn refuse_lost(lost: &[LostAction]) -> Result<(), CommandError> {
+/// `Refused` naming the first action.
+pub(crate) fn refuse_lost(lost: &[LostAction]) -> Result<(), Error> {
     lost.first().map_or(Ok(()), |first| Err(differs(first.row_id())))
 }
 
@@ -103,11 +103,11 @@ impl LostAction {
 /// How many rows the lake has, and those that the journal does not know, oldest first.
 ///
 /// # Errors
-/// Exit 3 if the lake and the journal differ about an action; the errors of the rows.
+/// `Refused` if the lake and the journal differ about an action; the errors of the rows.
 pub(crate) fn compare_rows(
-    batches: impl Iterator<Item = Result<RecordBatch, CommandError>>,
+    batches: impl Iterator<Item = Result<RecordBatch, Error>>,
     journal: &Journal,
-) -> Result<(u64, Vec<LostAction>), CommandError> {
+) -> Result<(u64, Vec<LostAction>), Error> {
     let known: HashMap<String, (&str, &str)> = journal
         .entries()
         .iter()
@@ -145,8 +145,8 @@ pub(crate) fn compare_rows(
     Ok((rows, lost))
 }
 
-fn differs(row_id: &str) -> CommandError {
-    CommandError::refused(format!(
+fn differs(row_id: &str) -> Error {
+    Error::refused(format!(
         "the lake has action {row_id}, and the journal does not have it or has other values"
     ))
     .hint("entries were cut off or written again: compare the journal with a backup")
@@ -159,11 +159,11 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, CommandError> {
+    fn of(batch: &'a RecordBatch) -> Result<Self, Error> {
         let missing = SEAT_ACTIONS.columns.iter().find(|column| batch.column_by_name(column.name).is_none());
         match missing {
             None => Ok(Self { batch }),
-            Some(column) => Err(CommandError::refused(format!("seat_actions has no column {}", column.name))),
+            Some(column) => Err(Error::refused(format!("seat_actions has no column {}", column.name))),
         }
     }
 
@@ -178,20 +178,20 @@ impl<'a> Row<'a> {
     }
 
     /// A reason code or other enum value.
-    fn word<T: serde::de::DeserializeOwned>(&self, name: &str, row: usize) -> Result<T, CommandError> {
+    fn word<T: serde::de::DeserializeOwned>(&self, name: &str, row: usize) -> Result<T, Error> {
         let text = self.text(name, row).unwrap_or_default();
         serde_json::from_value(serde_json::Value::String(text.clone())).map_err(|e| {
-            CommandError::refused(format!("seat_actions.{name} has the unknown value {text:?}")).because(e)
+            Error::refused(format!("seat_actions.{name} has the unknown value {text:?}")).because(e)
         })
     }
 
-    fn lost(&self, row: usize) -> Result<LostAction, CommandError> {
+    fn lost(&self, row: usize) -> Result<LostAction, Error> {
         let (id, outcome) = (self.text("action_id", row).unwrap_or_default(), self.word("outcome", row)?);
         let user_id = self.text("user_id", row).unwrap_or_default();
         let login = self.text("login", row);
         let requested_at = self.time("requested_at", row);
         let asked_at = requested_at
-            .ok_or_else(|| CommandError::refused(format!("seat_actions has no time for action {id}")))?;
+            .ok_or_else(|| Error::refused(format!("seat_actions has no time for action {id}")))?;
         let status = self.batch.column_by_name("http_status").and_then(|column| {
             let column = column.as_primitive_opt::<Int32Type>()?;
             column.is_valid(row).then(|| u16::try_from(column.value(row)).ok()).flatten()
@@ -417,13 +417,13 @@ impl RowsInMemory {
     }
 
     /// Whether the rows match the journal.
-    pub(crate) fn agree(&self, journal: &Journal) -> Result<(), CommandError> {
+    pub(crate) fn agree(&self, journal: &Journal) -> Result<(), Error> {
         refuse_older_journal(self.taken_in, journal)?;
         refuse_lost(&self.lost(journal)?)
     }
 
     /// The actions that the journal does not know, as [`compare_rows`] finds them.
-    pub(crate) fn lost(&self, journal: &Journal) -> Result<Vec<LostAction>, CommandError> {
+    pub(crate) fn lost(&self, journal: &Journal) -> Result<Vec<LostAction>, Error> {
         let batches = self.batches.iter().cloned().map(Ok);
         Ok(compare_rows(batches, journal)?.1)
     }
@@ -439,6 +439,7 @@ mod tests {
     use boxseat_schemas::reclaim::{Action, Stage};
 
     use super::*;
+    use crate::reclaim::error::ErrorKind;
     use crate::reclaim::journal::state::tests::{created, day, intent, outcome};
 
     /// Why: a backup from the time between an unknown outcome and its reading could not be adopted. The error was that the lake and
@@ -458,7 +459,7 @@ mod tests {
         lake.commit(&journal, "42");
         assert!(lake.agree(&journal).is_ok());
         let mut copy = journal.copy_until(3);
-        assert_eq!(lake.agree(&copy).unwrap_err().exit_code(), 3, "it ends before the lake");
+        assert_eq!(lake.agree(&copy).unwrap_err().kind(), ErrorKind::Refused, "it ends before the lake");
         let lost = lake.lost(&copy).unwrap();
         assert_eq!(lost.len(), 1);
         for one in lost {

@@ -17,7 +17,7 @@ use ssh_key::PublicKey;
 use uuid::Uuid;
 
 use super::log::Journal;
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// The beginning of a public key's digest, without the key's comment.
 fn short(public_key: &str) -> String {
@@ -37,16 +37,16 @@ impl Witness<'_> {
     /// Whether the file can be appended to, checked before any action that it must witness.
     ///
     /// # Errors
-    /// Exit 2.
-    pub(crate) fn probe(&self) -> Result<(), CommandError> {
+    /// `Usage`.
+    pub(crate) fn probe(&self) -> Result<(), Error> {
         self.open().map(drop)
     }
 
     /// Whether every head that the file has of this store is in the journal; returns their number.
     ///
     /// # Errors
-    /// Exit 3 naming the line; exit 2 for a file that cannot be read.
-    pub(crate) fn check(&self, journal: &Journal) -> Result<u64, CommandError> {
+    /// `Refused` naming the line; `Usage` for a file that cannot be read.
+    pub(crate) fn check(&self, journal: &Journal) -> Result<u64, Error> {
         let text = self.text()?;
         self.refuse_other_stores(&text)?;
         let mut heads = 0;
@@ -60,7 +60,7 @@ impl Witness<'_> {
                 } else {
                     format!("entry {entries} of the journal was changed:")
                 };
-                return Err(CommandError::refused(format!(
+                return Err(Error::refused(format!(
                     "{what} line {} of the witness {} has entry {entries} with the head {head}",
                     index + 1,
                     self.path.display()
@@ -85,8 +85,8 @@ impl Witness<'_> {
     /// Appends the head, unless it is the last line already.
     ///
     /// # Errors
-    /// Exit 2 for a file that cannot be opened; exit 1 for the disk.
-    pub(crate) fn note(&self, journal: &Journal, now: DateTime<Utc>) -> Result<(), CommandError> {
+    /// `Usage` for a file that cannot be opened; `Failed` for the disk.
+    pub(crate) fn note(&self, journal: &Journal, now: DateTime<Utc>) -> Result<(), Error> {
         let text = self.text()?;
         let last = text.lines().rev().find_map(|line| self.head_in(line));
         let is_noted = last == Some((journal.sequence(), journal.head()));
@@ -102,8 +102,8 @@ impl Witness<'_> {
     /// The text of the file; empty if there is none yet.
     ///
     /// # Errors
-    /// Exit 2.
-    pub(crate) fn text(&self) -> Result<String, CommandError> {
+    /// `Usage`.
+    pub(crate) fn text(&self) -> Result<String, Error> {
         match durable::read_regular_file(self.path) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -114,31 +114,31 @@ impl Witness<'_> {
     /// Appends a line. `text` is the present content: an incomplete last line stays a line of its own.
     ///
     /// # Errors
-    /// Exit 2 for a file that cannot be opened; exit 1 for the disk.
-    pub(crate) fn append(&self, text: &str, line: &str) -> Result<(), CommandError> {
+    /// `Usage` for a file that cannot be opened; `Failed` for the disk.
+    pub(crate) fn append(&self, text: &str, line: &str) -> Result<(), Error> {
         let torn = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let mut file = self.open()?;
         file.write_all(format!("{torn}{line}").as_bytes())
             .and_then(|()| file.sync_data())
-            .map_err(|e| CommandError::failed(format!("cannot append to {}", self.path.display()), e))
+            .map_err(|e| Error::failed(format!("cannot append to {}", self.path.display()), e))
     }
 
     /// Like [`Witness::refuse_other_stores`], for the present file.
     ///
     /// # Errors
-    /// Exit 3 naming the line; exit 2 for a file that cannot be read.
-    pub(crate) fn refuse_others(&self) -> Result<(), CommandError> {
+    /// `Refused` naming the line; `Usage` for a file that cannot be read.
+    pub(crate) fn refuse_others(&self) -> Result<(), Error> {
         self.refuse_other_stores(&self.text()?)
     }
 
     /// Refuses the witness of another store.
     ///
     /// # Errors
-    /// Exit 3 naming the line.
-    pub(crate) fn refuse_other_stores(&self, text: &str) -> Result<(), CommandError> {
+    /// `Refused` naming the line.
+    pub(crate) fn refuse_other_stores(&self, text: &str) -> Result<(), Error> {
         for (index, line) in text.lines().enumerate() {
             if let Some(other) = self.other_store(line) {
-                return Err(CommandError::refused(format!(
+                return Err(Error::refused(format!(
                     "line {} of the witness {} is of the store {other}, and this is the store {}",
                     index + 1,
                     self.path.display(),
@@ -170,7 +170,7 @@ impl Witness<'_> {
         (fields.count() == 3 && store_id != self.store_id).then_some(store_id)
     }
 
-    pub(crate) fn open(&self) -> Result<File, CommandError> {
+    pub(crate) fn open(&self) -> Result<File, Error> {
         // A FIFO would block until another process opens it.
         if std::fs::metadata(self.path).is_ok_and(|found| !found.is_file()) {
             return Err(self.unusable("is no plain file"));
@@ -179,8 +179,8 @@ impl Witness<'_> {
         opened.map_err(|e| self.unusable("cannot be opened").because(e))
     }
 
-    fn unusable(&self, what: &str) -> CommandError {
-        CommandError::usage(format!("the witness {} {what}", self.path.display())).hint(
+    fn unusable(&self, what: &str) -> Error {
+        Error::usage(format!("the witness {} {what}", self.path.display())).hint(
             "[reclaim] witness names it; nothing is done that it cannot witness. The user of boxseat must be able to read it and to append to it",
         )
     }

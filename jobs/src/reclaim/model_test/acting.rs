@@ -12,8 +12,8 @@ use rand::Rng;
 use super::evaluator::left_suspended;
 use super::story::{BY, World, operator};
 use super::{life, night};
-use crate::error::CommandError;
 use crate::reclaim::engine::{Anchors, ApplyEnv, Scope, Task, UserOutcome, admit, apply, ours, undo};
+use crate::reclaim::error::{Error, ErrorKind};
 use crate::reclaim::journal::Journal;
 use crate::reclaim::journal::approval::Required;
 use crate::reclaim::journal::plans::PlanFile;
@@ -85,7 +85,7 @@ impl World {
         let crash = move |step: &str| {
             simulator.advance_secs(1);
             if steps.fetch_sub(1, Ordering::Relaxed) == 0 {
-                return Err(CommandError::refused(format!("died at {step}")));
+                return Err(Error::refused(format!("died at {step}")));
             }
             Ok(())
         };
@@ -152,7 +152,7 @@ pub(super) fn env<'a>(
     actor: &'a BoxActor,
     clock: &'a Clock,
     by: &'a Operator,
-    crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
+    crash: &'a (dyn Fn(&str) -> Result<(), Error> + Sync),
 ) -> ApplyEnv<'a> {
     // One at a time: the result of a world must not depend on how tasks interleave.
     ApplyEnv { reader, actor, clock, by, concurrency: 1, check_clock: false, anchors: &NoAnchor, crash }
@@ -161,7 +161,7 @@ pub(super) fn env<'a>(
 struct NoAnchor;
 
 impl Anchors for NoAnchor {
-    fn anchor(&self, _: &Journal) -> Result<(), CommandError> {
+    fn anchor(&self, _: &Journal) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -282,7 +282,7 @@ mod tests {
         let env = env(&world.reader, &world.actor, &world.clock, &by, &adds_holds);
         let env = ApplyEnv { concurrency: 16, ..env };
         let applied = apply(task, env, &mut world.journal).await.expect("nothing dies here");
-        assert_eq!(applied.stopped.as_ref().expect("the run stopped").exit_code(), 3);
+        assert_eq!(applied.stopped.as_ref().expect("the run stopped").kind(), ErrorKind::Refused);
         let deeds = world.simulator.deeds();
         assert_eq!(deeds.iter().filter(|deed| deed.suspends()).count(), 1);
         assert_eq!(applied.count(UserOutcome::is_done), 1, "the suspended user is signed out");

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::emptiness::{APART, Emptiness, emptiness};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::operator::identity;
 use crate::reclaim::journal::state::{ActionState, Confirmation, JournalState, Reading, UserState};
 
@@ -33,15 +33,14 @@ pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation
 /// The transfer of a user that readings do not prove.
 ///
 /// # Errors
-/// Exit 3 with the reason. `user` is how the operator named the account.
+/// `Refused` with the reason. `user` is how the operator named the account.
 pub(crate) fn to_confirm(
     past: &JournalState,
     user_id: &str,
     user: &str,
     now: DateTime<Utc>,
-) -> Result<ActionState, CommandError> {
-    let refused =
-        |what: &str| CommandError::refused(format!("{user}: {what}, so there is nothing to confirm"));
+) -> Result<ActionState, Error> {
+    let refused = |what: &str| Error::refused(format!("{user}: {what}, so there is nothing to confirm"));
     let known = &past.people[user_id];
     if known.deletion().is_some() {
         return Err(refused("boxseat has deleted the account"));

@@ -16,7 +16,7 @@ use super::policy_inputs::PolicyInputs;
 use super::protect::{Addresses, Protected, groups_named, has_code};
 use super::receivers::Receivers;
 use super::snapshot::{Person, Snapshot};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::state::{ActionState, JournalState, PlanState, UserState};
 
 mod caps;
@@ -104,9 +104,9 @@ pub(crate) struct Refusal {
 }
 
 /// All reasons why the policy cannot be evaluated, as one failure.
-pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
+pub(crate) fn refused(refusals: &[Refusal]) -> Error {
     let mut error =
-        CommandError::refused("no plan of the policy is made or applied: the policy cannot be evaluated");
+        Error::refused("no plan of the policy is made or applied: the policy cannot be evaluated");
     for refusal in refusals {
         error = error.hint(refusal.to_string());
     }

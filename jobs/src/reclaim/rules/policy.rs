@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use boxseat_schemas::reclaim::Stage;
+use boxseat_storage::toml_file::explain;
 use chrono::{NaiveDate, TimeDelta};
 
 use super::policy_file::{self, File};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 use crate::reclaim::journal::operator::{OsUserCounts, operators_needed};
-use crate::toml_file::explain;
 
 /// A policy whose values have been checked against each other.
 #[derive(Debug, Clone, PartialEq)]
@@ -194,10 +194,10 @@ impl Policy {
     /// Reads the file.
     ///
     /// # Errors
-    /// Exit 2 with the line and the allowed values.
-    pub(crate) fn load(path: &Path) -> Result<Self, CommandError> {
+    /// `Usage` with the line and the allowed values.
+    pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|e| {
-            CommandError::usage(format!("cannot read the reclamation policy {}", path.display()))
+            Error::usage(format!("cannot read the reclamation policy {}", path.display()))
                 .because(e)
                 .hint("[reclaim] policy in boxseat.toml or --policy names it; boxseat.example-policy.toml shows every key")
         })?;
@@ -227,7 +227,7 @@ impl Policy {
     ///
     /// # Errors
     /// As [`Policy::load`].
-    pub(crate) fn parse(name: &str, text: &str, directory: &Path) -> Result<Self, CommandError> {
+    pub(crate) fn parse(name: &str, text: &str, directory: &Path) -> Result<Self, Error> {
         let file: File = toml::from_str(text).map_err(|e| explain(name, text, &e))?;
         Self::check(&file, directory).map_err(|wrong| {
             let line = policy_file::line_of(text, wrong.section, wrong.key);
@@ -236,7 +236,7 @@ impl Policy {
                 "" => wrong.key.to_owned(),
                 section => format!("[{section}] {}", wrong.key),
             };
-            CommandError::usage(format!("{place}: {key}: {}", wrong.reason))
+            Error::usage(format!("{place}: {key}: {}", wrong.reason))
         })
     }
 
@@ -363,14 +363,15 @@ const LEAST_DELETE_AFTER_DAYS: u32 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reclaim::error::ErrorKind;
 
-    fn parse(text: &str) -> Result<Policy, CommandError> {
+    fn parse(text: &str) -> Result<Policy, Error> {
         Policy::parse("policy.toml", text, Path::new("/etc/boxseat"))
     }
 
     fn refusal(text: &str) -> String {
         let error = parse(text).expect_err(text);
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.kind(), ErrorKind::Usage);
         error.lines().join("\n")
     }
 

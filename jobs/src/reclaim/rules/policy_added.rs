@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 use boxseat_storage::digest::sha256_hex;
 
 use super::policy::{Approval, Caps, Evidence, Policy, Protect, SharedContent, WhenRefused, Who};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 impl Policy {
     /// The configured policy, restricted by `added`.
     ///
     /// # Errors
-    /// Exit 2 if `added` has another receiver or other signers, or if no user can satisfy both `[who]` sections.
-    pub(crate) fn restricted_by(self, added: Self) -> Result<Self, CommandError> {
+    /// `Usage` if `added` has another receiver or other signers, or if no user can satisfy both `[who]` sections.
+    pub(crate) fn restricted_by(self, added: Self) -> Result<Self, Error> {
         if self == added {
             return Ok(self);
         }
         let refused = |what: &str| {
-            CommandError::usage(format!("--policy: {what}"))
+            Error::usage(format!("--policy: {what}"))
                 .hint("[reclaim] policy of the configuration decides, and --policy can only add restrictions; change the \
                     configured policy, or omit --policy")
         };
@@ -120,6 +120,7 @@ mod tests {
     use boxseat_schemas::reclaim::Stage;
 
     use super::*;
+    use crate::reclaim::error::ErrorKind;
     use crate::reclaim::testing::policy;
 
     /// R9: whichever of the two policies is the configured one, the result is at least as strict as both.
@@ -154,7 +155,7 @@ mod tests {
             ("[who]\ngroups = [\"a\"]\n", "[who]\ngroups = [\"b\"]\n", "[who]"),
         ] {
             let error = policy(&with(configured)).restricted_by(policy(&with(added))).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
+            assert_eq!(error.kind(), ErrorKind::Usage);
             assert!(error.lines()[0].contains(told), "{:?}", error.lines());
         }
     }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::text::quoted;
 use boxseat_storage::digest::sha256_hex;
+use boxseat_storage::toml_file::Date;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{
     Approval, Caps, Code, Evidence, Holds, Protect, Receiver, SharedContent, WhenRefused, Who, Wrong, wrong,
 };
-use crate::toml_file::Date;
 
 /// The file. Every optional key has its default here; units and reasons are in `boxseat.example-policy.toml`.
 // The order of the fields is the order in the digest: a new one goes to the end, with a default that is not written.

@@ -10,7 +10,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// The key.
 pub(crate) struct ErasureKey([u8; 32]);
@@ -19,8 +19,8 @@ impl ErasureKey {
     /// The store's key. Creates it if there is none.
     ///
     /// # Errors
-    /// Exit 3 for a file that is not a key, exit 1 for the disk.
-    pub(crate) fn open_or_create(root: &Path) -> Result<Self, CommandError> {
+    /// `Refused` for a file that is not a key, `Failed` for the disk.
+    pub(crate) fn open_or_create(root: &Path) -> Result<Self, Error> {
         if let Some(key) = Self::open(root)? {
             return Ok(key);
         }
@@ -41,17 +41,17 @@ impl ErasureKey {
     ///
     /// # Errors
     /// As [`ErasureKey::open_or_create`].
-    pub(crate) fn open(root: &Path) -> Result<Option<Self>, CommandError> {
+    pub(crate) fn open(root: &Path) -> Result<Option<Self>, Error> {
         let path = path(root);
         let text = match durable::read_regular_text(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
+            other => other.map_err(|e| Error::failed(format!("cannot read {}", path.display()), e))?,
         };
         let bytes: Option<Vec<u8>> =
             (0..64).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect();
         let key = bytes.and_then(|bytes| bytes.try_into().ok()).filter(|_| text.trim_end().len() == 64);
         key.map(|key| Some(Self(key))).ok_or_else(|| {
-            CommandError::refused(format!("{} is not an erasure key", path.display()))
+            Error::refused(format!("{} is not an erasure key", path.display()))
                 .hint("restore this file from a backup: without it, an erasure cannot be distinguished from a forgery")
         })
     }

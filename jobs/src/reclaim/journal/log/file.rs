@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::ErasureKey;
 use super::seal::{self, Anchor};
 use super::{cannot, path};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// Which seals are verified. The last one covers the whole chain before it, so it is enough; an audit verifies each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +71,13 @@ pub(super) struct Frame<'a> {
 /// Reads and checks the journal of a store.
 ///
 /// # Errors
-/// Exit 3 for corruption, a broken chain, a missing or wrong seal, or another store's journal; exit 1 for the disk.
+/// `Refused` for corruption, a broken chain, a missing or wrong seal, or another store's journal; `Failed` for the disk.
 pub(super) fn read(
     root: &Path,
     store_id: Uuid,
     pinned: Option<&PublicKey>,
     seals: Seals,
-) -> Result<Contents, CommandError> {
+) -> Result<Contents, Error> {
     let path = path(root);
     let anchor = Anchor::read(root, store_id)?;
     let (bytes, is_begun) = match durable::read_regular_file(&path) {
@@ -101,9 +101,9 @@ fn whole<'a>(
     path: &Path,
     bytes: &'a [u8],
     store_id: Uuid,
-) -> Result<(Contents, Vec<Frame<'a>>), CommandError> {
+) -> Result<(Contents, Vec<Frame<'a>>), Error> {
     let damaged = |offset: usize, what: String| {
-        CommandError::refused(format!("the journal {} is damaged at byte {offset}: {what}", path.display()))
+        Error::refused(format!("the journal {} is damaged at byte {offset}: {what}", path.display()))
             .hint("no account is changed until the journal is repaired: compare it with a backup; `boxseat reclaim verify` \
                 says how far it can be trusted")
     };
@@ -113,7 +113,7 @@ fn whole<'a>(
     match FileKind::Journal.decode_header(header) {
         Ok(number) if number == number_of(store_id) => {}
         Ok(_) => {
-            return Err(CommandError::refused(format!("{} is the journal of another store", path.display()))
+            return Err(Error::refused(format!("{} is the journal of another store", path.display()))
                 .hint("a journal belongs to the store it was written in; put this store's own back"));
         }
         Err(e) => return Err(damaged(0, e.to_string())),
@@ -191,14 +191,14 @@ pub(super) fn hash_of<'a>(entries: &'a [Entry], head: &'a str, sequence: u64) ->
 }
 
 /// Writes an empty journal.
-pub(super) fn begin(path: &Path, store_id: Uuid) -> Result<Sha256, CommandError> {
+pub(super) fn begin(path: &Path, store_id: Uuid) -> Result<Sha256, Error> {
     let header = FileKind::Journal.encode_header(number_of(store_id));
     durable::write_file(path, &header, &Access::from(0o600))?;
     Ok(Sha256::new_with_prefix(header))
 }
 
 /// Stores a copy of the bytes that are about to be cut off: no call was made for them, and the copy lets an operator verify that.
-pub(super) fn keep_aside(path: &Path, from: u64) -> Result<(), CommandError> {
+pub(super) fn keep_aside(path: &Path, from: u64) -> Result<(), Error> {
     let bytes = durable::read_regular_file(path).map_err(cannot("read", path))?;
     let tail = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
     let aside = path.with_file_name(format!("journal.torn-at-{from}"));

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::file::{self, Contents, Frame, Seals, hash_of};
 use super::{ReclaimLock, cannot, directory, path};
-use crate::error::CommandError;
+use crate::reclaim::error::Error;
 
 /// The namespace of a seal; a signature of a plan is no seal.
 const NAMESPACE: &str = "boxseat-journal";
@@ -56,16 +56,16 @@ impl Anchor {
     /// Reads the anchor of a store; `None` before the first seal.
     ///
     /// # Errors
-    /// Exit 3 for an anchor that is corrupt or another store's.
-    pub(super) fn read(root: &Path, store_id: Uuid) -> Result<Option<Self>, CommandError> {
+    /// `Refused` for an anchor that is corrupt or another store's.
+    pub(super) fn read(root: &Path, store_id: Uuid) -> Result<Option<Self>, Error> {
         let path = anchor_path(root);
         let bytes = match durable::read_regular_file(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(CommandError::unreadable(&path, e)),
+            Err(e) => return Err(Error::unreadable(&path, e)),
         };
         let refused = |what: &str| {
-            CommandError::refused(format!("{} {what}", path.display())).hint(
+            Error::refused(format!("{} {what}", path.display())).hint(
                 "put the file back from the newest backup of the lake: it has the key that seals the journal",
             )
         };
@@ -79,7 +79,7 @@ impl Anchor {
         }
     }
 
-    pub(super) fn write(&self, root: &Path) -> Result<(), CommandError> {
+    pub(super) fn write(&self, root: &Path) -> Result<(), Error> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("plain data");
         bytes.push(b'\n');
         Ok(durable::write_file(&anchor_path(root), &bytes, &Access::from(0o640))?)
@@ -139,8 +139,8 @@ impl StoreKey {
     /// The key from its place; `None` before the first use.
     ///
     /// # Errors
-    /// Exit 2 for a named file that is missing; exit 3 for one that is no Ed25519 key, or that others can read.
-    fn find(root: &Path, file: &KeyFile) -> Result<Option<(PathBuf, PrivateKey)>, CommandError> {
+    /// `Usage` for a named file that is missing; `Refused` for one that is no Ed25519 key, or that others can read.
+    fn find(root: &Path, file: &KeyFile) -> Result<Option<(PathBuf, PrivateKey)>, Error> {
         match file {
             KeyFile::Named(path) => return load(path.clone(), IsGuarded(false)).map(Some),
             // systemd protects its credentials itself, and their mode may let a group read.
@@ -165,9 +165,8 @@ impl StoreKey {
     ///
     /// # Errors
     /// The key cannot sign.
-    pub(super) fn seal(&self, text: &[u8]) -> Result<String, CommandError> {
-        let failed =
-            |e| CommandError::failed(format!("the journal's key {} cannot sign", self.place.display()), e);
+    pub(super) fn seal(&self, text: &[u8]) -> Result<String, Error> {
+        let failed = |e| Error::failed(format!("the journal's key {} cannot sign", self.place.display()), e);
         let seal =
             self.key.sign(NAMESPACE, HashAlg::Sha512, &message(self.store_id, text)).map_err(failed)?;
         // Without the last newline: the text is whole exactly when it ends in [`SEAL_END`].
@@ -177,16 +176,16 @@ impl StoreKey {
 
 struct IsGuarded(bool);
 
-fn load(path: PathBuf, IsGuarded(is_guarded): IsGuarded) -> Result<(PathBuf, PrivateKey), CommandError> {
+fn load(path: PathBuf, IsGuarded(is_guarded): IsGuarded) -> Result<(PathBuf, PrivateKey), Error> {
     let unreadable = |e| {
-        CommandError::usage(format!("cannot read the journal's key {}", path.display())).because(e).hint(
+        Error::usage(format!("cannot read the journal's key {}", path.display())).because(e).hint(
             "BOXSEAT_JOURNAL_KEY_FILE names it, or a systemd credential boxseat-journal-key, or it is in the store",
         )
     };
     let text = std::fs::read_to_string(&path).map_err(unreadable)?;
     let mode = std::fs::metadata(&path).map_err(unreadable)?.permissions().mode();
     if !is_guarded && mode & 0o077 != 0 {
-        return Err(CommandError::refused(format!(
+        return Err(Error::refused(format!(
             "the journal's key {} can be read by others (mode {:04o})",
             path.display(),
             mode & 0o7777
@@ -194,7 +193,7 @@ fn load(path: PathBuf, IsGuarded(is_guarded): IsGuarded) -> Result<(PathBuf, Pri
         .hint("set its mode to 0600; a user who has read it can write entries that look like entries of boxseat"));
     }
     let refused = |what: &str| {
-        CommandError::refused(format!("the journal's key {} {what}", path.display()))
+        Error::refused(format!("the journal's key {} {what}", path.display()))
             .hint("it must be an OpenSSH private key as `ssh-keygen -t ed25519 -N ''` makes it")
     };
     let key = PrivateKey::from_openssh(&text).map_err(|e| refused("cannot be read").because(e))?;
@@ -214,22 +213,22 @@ fn new_key(root: &Path) -> PathBuf {
 }
 
 /// Makes a key.
-fn create(root: &Path, store_id: Uuid) -> Result<(PathBuf, PrivateKey), CommandError> {
+fn create(root: &Path, store_id: Uuid) -> Result<(PathBuf, PrivateKey), Error> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|e| CommandError::failed("the system gives no random numbers", e))?;
+    getrandom::fill(&mut seed).map_err(|e| Error::failed("the system gives no random numbers", e))?;
     let mut key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
     key.set_comment(format!("boxseat journal {store_id}"));
     write_key(&new_key(root), &key)?;
     Ok((own_key(root), key))
 }
 
-fn write_key(path: &Path, key: &PrivateKey) -> Result<(), CommandError> {
+fn write_key(path: &Path, key: &PrivateKey) -> Result<(), Error> {
     let text = key.to_openssh(LineEnding::LF).expect("an Ed25519 key can be written");
     Ok(durable::write_file(path, text.as_bytes(), &Access::from(0o600))?)
 }
 
 /// The last step of the first use; the same again after a kill.
-fn put_to_use(root: &Path, key: &PrivateKey) -> Result<(), CommandError> {
+fn put_to_use(root: &Path, key: &PrivateKey) -> Result<(), Error> {
     write_key(&own_key(root), key)?;
     let new = new_key(root);
     std::fs::remove_file(&new).map_err(cannot("remove", &new))
@@ -238,16 +237,16 @@ fn put_to_use(root: &Path, key: &PrivateKey) -> Result<(), CommandError> {
 /// The sealing key and the anchor: both are made at first use, and belong together from then on.
 ///
 /// # Errors
-/// Exit 3 if one of them is missing or another's.
+/// `Refused` if one of them is missing or another's.
 pub(super) fn take_up(
     root: &Path,
     store_id: Uuid,
     configured: &JournalKey,
     read: &Contents,
-) -> Result<(StoreKey, Anchor), CommandError> {
+) -> Result<(StoreKey, Anchor), Error> {
     let pinned = configured.public.as_ref();
     let missing = |what: &str| {
-        CommandError::usage(format!("the private key of the store, {}, is missing{what}", own_key(root).display()))
+        Error::usage(format!("the private key of the store, {}, is missing{what}", own_key(root).display()))
             .hint("put it back from the backup; or name it by BOXSEAT_JOURNAL_KEY_FILE or the systemd credential boxseat-journal-key. Without it no command can write to the store")
     };
     let found = StoreKey::find(root, &configured.private)?;
@@ -269,7 +268,7 @@ pub(super) fn take_up(
     let public = key.public_key();
     let is_other = |named: &PublicKey| named.key_data() != public.key_data();
     let refused = |by: &str| {
-        CommandError::refused(format!("the journal's key {} is not the one that {by} names", place.display()))
+        Error::refused(format!("the journal's key {} is not the one that {by} names", place.display()))
             .hint("put the store's own key back from the backup")
     };
     if pinned.is_some_and(is_other) {
@@ -305,13 +304,13 @@ pub(super) fn take_up(
 /// The key of a store; the first use creates it and the anchor. `held` is the lock of reclamation, if the caller has it.
 ///
 /// # Errors
-/// As [`take_up`]; exit 75 if another process reclaims from a store without a key.
+/// As [`take_up`]; `TryLater` if another process reclaims from a store without a key.
 pub(crate) fn store_key(
     root: &Path,
     store_id: Uuid,
     configured: &JournalKey,
     held: Option<&ReclaimLock>,
-) -> Result<StoreKey, CommandError> {
+) -> Result<StoreKey, Error> {
     let anchor = Anchor::read(root, store_id)?;
     if anchor.is_some() && !new_key(root).exists() {
         return Ok(take_up(root, store_id, configured, &Contents { anchor, ..Contents::default() })?.0);
@@ -325,18 +324,18 @@ pub(crate) fn store_key(
 /// The public key that the store names; `None` before the first use.
 ///
 /// # Errors
-/// Exit 3 for an anchor that is corrupt or another store's.
-pub(crate) fn anchored_key(root: &Path, store_id: Uuid) -> Result<Option<PublicKey>, CommandError> {
+/// `Refused` for an anchor that is corrupt or another store's.
+pub(crate) fn anchored_key(root: &Path, store_id: Uuid) -> Result<Option<PublicKey>, Error> {
     let Some(anchor) = Anchor::read(root, store_id)? else { return Ok(None) };
     PublicKey::from_openssh(&anchor.public_key)
         .map(Some)
-        .map_err(|e| CommandError::refused(format!("{ANCHOR_FILE} has no public key")).because(e))
+        .map_err(|e| Error::refused(format!("{ANCHOR_FILE} has no public key")).because(e))
 }
 
 /// Checks the seals of a journal whose chain is valid, and its anchor. Returns how many entries at its beginning have no seal.
 ///
 /// # Errors
-/// Exit 3 naming the first invalid entry.
+/// `Refused` naming the first invalid entry.
 pub(super) fn check(
     root: &Path,
     store_id: Uuid,
@@ -345,11 +344,11 @@ pub(super) fn check(
     anchor: Option<&Anchor>,
     pinned: Option<&PublicKey>,
     seals: Seals,
-) -> Result<u64, CommandError> {
+) -> Result<u64, Error> {
     let path = path(root);
     let count = frames.len() as u64;
     let unsealed = frames.iter().take_while(|frame| frame.seal.is_empty()).count();
-    let refused = |what: String| CommandError::refused(format!("the journal {}: {what}", path.display()));
+    let refused = |what: String| Error::refused(format!("the journal {}: {what}", path.display()));
     let forged = |number: usize, why: &str| {
         refused(format!("entry {number} {why}")).hint(
             "boxseat did not write it, and no action uses this journal: put \

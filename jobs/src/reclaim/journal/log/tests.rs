@@ -2,6 +2,7 @@ use boxseat_schemas::spool::{FRAME_FIXED_LEN, FileKind, Fixed};
 use ssh_key::PublicKey;
 
 use super::*;
+use crate::reclaim::error::ErrorKind;
 
 const STORE: Uuid = Uuid::from_u128(77);
 
@@ -16,11 +17,11 @@ fn skip(user: u64) -> Record {
     }
 }
 
-fn open(root: &Path) -> Result<Journal, CommandError> {
+fn open(root: &Path) -> Result<Journal, Error> {
     Journal::open(root, STORE, &JournalKey::default(), ReclaimLock::take(root)?)
 }
 
-fn read(root: &Path) -> Result<Journal, CommandError> {
+fn read(root: &Path) -> Result<Journal, Error> {
     Journal::read(root, STORE, &JournalKey::default(), Seals::Last)
 }
 
@@ -56,7 +57,7 @@ fn r9_written_entries_are_read_back_and_continued() {
     let head = journal.head().to_owned();
     let entry = journal.append(DateTime::UNIX_EPOCH, skip(9)).unwrap();
     assert_eq!((entry.sequence, &entry.prev_hash), (4, &head));
-    assert!(open(temp.path()).is_err_and(|e| e.exit_code() == 75), "one process at a time");
+    assert!(open(temp.path()).is_err_and(|e| e.kind() == ErrorKind::TryLater), "one process at a time");
     assert_eq!(read(temp.path()).unwrap().head(), journal.head());
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(path(temp.path())).unwrap().permissions().mode() & 0o777, 0o600);
@@ -96,11 +97,11 @@ fn r9_a_journal_without_entries_is_started_again() {
 
         // A store with a plan had a journal, and other bytes are not ours.
         std::fs::write(path(temp.path()), b"x").unwrap();
-        assert!(read(temp.path()).is_err_and(|e| e.exit_code() == 3));
+        assert!(read(temp.path()).is_err_and(|e| e.kind() == ErrorKind::Refused));
         std::fs::create_dir(directory(temp.path()).join("plans")).unwrap();
         std::fs::write(directory(temp.path()).join("plans/p.json"), b"{}").unwrap();
         std::fs::write(path(temp.path()), left).unwrap();
-        assert!(open(temp.path()).is_err_and(|e| e.exit_code() == 3), "{left:?}");
+        assert!(open(temp.path()).is_err_and(|e| e.kind() == ErrorKind::Refused), "{left:?}");
     }
 }
 
@@ -116,7 +117,7 @@ fn r9_a_changed_byte_is_damage_wherever_it_is() {
         changed[at] ^= 0x21;
         std::fs::write(path(temp.path()), &changed).unwrap();
         match read(temp.path()) {
-            Err(e) => assert_eq!(e.exit_code(), 3),
+            Err(e) => assert_eq!(e.kind(), ErrorKind::Refused),
             // A length that now reaches past the end looks torn: the chain then ends earlier, which the head stored elsewhere
             // shows.
             Ok(journal) => assert!(journal.sequence() < 3, "byte {at}"),
@@ -144,7 +145,7 @@ fn r7_another_store_s_journal_is_refused() {
     let (temp, _, _) = three_entries();
     assert!(
         Journal::read(temp.path(), Uuid::from_u128(78), &JournalKey::default(), Seals::Last)
-            .is_err_and(|e| e.exit_code() == 3)
+            .is_err_and(|e| e.kind() == ErrorKind::Refused)
     );
 }
 
@@ -171,7 +172,7 @@ fn anchor_file(root: &Path) -> PathBuf {
 fn refused(root: &Path, told: &str) {
     for opened in [read(root), open(root)] {
         let e = opened.err().unwrap_or_else(|| panic!("accepted: {told}"));
-        assert_eq!(e.exit_code(), 3);
+        assert_eq!(e.kind(), ErrorKind::Refused);
         assert!(e.lines().join(" ").contains(told), "{:?}", e.lines());
     }
 }
@@ -247,7 +248,7 @@ fn r9_a_journal_whose_anchor_says_that_it_never_had_seals_is_refused_under_the_c
     anchor["unsealed_head"] = anchor["head"].clone();
     std::fs::write(anchor_file(root), anchor.to_string()).unwrap();
     let Err(refused) = read() else { panic!("a journal without seals was read") };
-    assert_eq!(refused.exit_code(), 3);
+    assert_eq!(refused.kind(), ErrorKind::Refused);
     assert!(refused.lines()[0].contains("entry 1 has no seal"), "{:?}", refused.lines());
 }
 
@@ -271,7 +272,7 @@ fn r9_key_and_anchor_are_there_and_belong_together() {
     std::fs::write(&anchor, &anchored).unwrap();
     std::fs::remove_file(&key).unwrap();
     assert_eq!(read(root).unwrap().sequence(), 3, "readers need no private key");
-    assert!(open(root).is_err_and(|e| e.exit_code() == 2 && e.lines()[0].contains("is missing")));
+    assert!(open(root).is_err_and(|e| e.kind() == ErrorKind::Usage && e.lines()[0].contains("is missing")));
     // Killed before the key file was renamed.
     durable_write(&directory(root).join("journal_key.new"), &private);
     drop(open(root).unwrap());

@@ -4,11 +4,9 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use toml::Value;
 
-use crate::error::CommandError;
-
 /// A TOML date, or the same as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Date(pub(crate) NaiveDate);
+pub struct Date(pub NaiveDate);
 
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
@@ -24,29 +22,37 @@ impl<'de> Deserialize<'de> for Date {
 // The value is not quoted: see [`explain`].
 const NOT_A_DATE: &str = "it is not a date such as 2026-03-31";
 
+/// Why a TOML file or the environment is not valid.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {cause}")]
+pub struct InvalidToml {
+    /// `FILE is not valid`.
+    pub what: String,
+    /// Line, column and reason.
+    pub cause: String,
+    /// The key that is most similar to an unknown one.
+    pub hint: Option<String>,
+}
+
 /// The error of a file: its line, column and reason, and the key that is most similar to an unknown one.
 ///
 /// No text of the file is quoted, except a name that looks like a key: a person who may only name a file must not see the content of
 /// files that only boxseat may read, such as private keys.
-pub(crate) fn explain(name: &str, text: &str, error: &toml::de::Error) -> CommandError {
+#[must_use]
+pub fn explain(name: &str, text: &str, error: &toml::de::Error) -> InvalidToml {
     let Reason { sentence, hint } = Reason::of(error.message());
     let place = error.span().map(|span| place(text, span.start));
     let cause = place.map_or_else(|| sentence.clone(), |place| format!("{place}: {sentence}"));
-    let command = CommandError::usage(format!("{name} is not valid")).because(Invalid(cause));
-    hint.into_iter().fold(command, CommandError::hint)
+    InvalidToml { what: format!("{name} is not valid"), cause, hint }
 }
 
 /// The same for values of the environment, which may be quoted.
-pub(crate) fn explain_environment(error: toml::de::Error) -> CommandError {
+#[must_use]
+pub fn explain_environment(error: toml::de::Error) -> InvalidToml {
     let Reason { hint, .. } = Reason::of(error.message());
-    let command = CommandError::usage("BOXSEAT_* in the environment is not valid").because(error);
-    hint.into_iter().fold(command, CommandError::hint)
+    let what = "BOXSEAT_* in the environment is not valid".to_owned();
+    InvalidToml { what, cause: error.to_string(), hint }
 }
-
-/// Why a file is not valid, without its text.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Invalid(String);
 
 /// The message of the parser without text of the file.
 struct Reason {
@@ -129,9 +135,8 @@ mod tests {
 
     fn messages(text: &str) -> String {
         let error = toml::from_str::<File>(text).expect_err(text);
-        let command = explain("policy.toml", text, &error);
-        assert_eq!(command.exit_code(), 2);
-        [command.lines(), command.hints().to_vec()].concat().join("\n")
+        let InvalidToml { what, cause, hint } = explain("policy.toml", text, &error);
+        [Some(what), Some(cause), hint].into_iter().flatten().collect::<Vec<_>>().join("\n")
     }
 
     /// Why: `--policy` and `--config` printed the first line of any file that boxseat could read, such as the client secret.
