@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::reclaim::error::ErrorKind;
     use crate::reclaim::journal::state::tests::{created, day, operator, past};
-    use crate::reclaim::testing::{idler, snapshot, snapshot_time};
+    use crate::reclaim::testing::{idler, snapshot_time, snapshot};
 
     fn plan() -> Plan {
         let snapshot = snapshot([idler("1")]);

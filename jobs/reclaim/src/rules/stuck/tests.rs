@@ -3,7 +3,7 @@ use boxseat_schemas::reclaim::{Attempt, Record, Stage, Standing};
 use super::*;
 use crate::reclaim::journal::state::tests::{created, day, intent, night, operator, outcome, past, read};
 use crate::reclaim::rules::policy_inputs::Hold;
-use crate::reclaim::testing::{TO_DELETE, idler, inputs, policy, snapshot, snapshot_time, suspended};
+use crate::reclaim::testing::{TO_DELETE, idler, inputs, snapshot_time, policy, snapshot, suspended};
 
 fn destination(items: u64) -> Record {
     Record::DestinationRead {

@@ -6,7 +6,7 @@ use super::*;
 use crate::reclaim::journal::state::tests::{created, day, intent, outcome, past};
 use crate::reclaim::rules::policy_inputs::{Hold, Leave as LeaveRow, List};
 use crate::reclaim::rules::snapshot::{Edit, OnLeave};
-use crate::reclaim::testing::{TO_DELETE, idler, inputs, policy, snapshot, snapshot_time, suspended, worker};
+use crate::reclaim::testing::{TO_DELETE, idler, inputs, snapshot_time, policy, snapshot, suspended, worker};
 
 mod caps;
 mod evidence;

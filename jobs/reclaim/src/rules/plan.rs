@@ -360,7 +360,7 @@ mod tests {
     use super::*;
     use crate::reclaim::journal::state::tests::{day, operator};
     use crate::reclaim::rules::evaluator::Evaluator;
-    use crate::reclaim::testing::{idler, inputs, policy, snapshot, snapshot_time, worker};
+    use crate::reclaim::testing::{idler, inputs, snapshot_time, policy, snapshot, worker};
 
     fn plan_of(snapshot: &Snapshot, text: &str, now: DateTime<Utc>) -> Plan {
         let (policy, inputs, past) = (policy(text), inputs(), JournalState::default());

@@ -96,14 +96,13 @@ mod tests {
     use crate::reclaim::rules::evaluator::Evaluator;
     use crate::reclaim::rules::plan::{Making, make};
     use crate::reclaim::rules::snapshot::Person;
-    use crate::reclaim::testing::{idler, inputs, policy, snapshot, snapshot_time};
+    use crate::reclaim::testing::{idler, inputs, snapshot_time, policy, snapshot};
     use boxseat_schemas::reclaim::{ApprovalTerms, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
         let (policy, inputs, past, snapshot) =
             (policy("evidence = \"activity\"\n"), inputs(), JournalState::default(), snapshot(people));
-        let judged =
-            Evaluator::new(&policy, &snapshot, &past, &inputs, snapshot_time(), []).unwrap().everybody();
+        let judged = Evaluator::new(&policy, &snapshot, &past, &inputs, snapshot_time(), []).unwrap().everybody();
         make(
             Making {
                 stage: Stage::Suspend,
