@@ -10,8 +10,8 @@ pub(crate) use boxseat_pipeline::SEAL_HINT;
 use boxseat_storage::lock::LockError;
 use boxseat_storage::toml_file::InvalidToml;
 
-use crate::reclaim::error::is_system_failure;
-pub(crate) use crate::reclaim::error::{DISK_HINT, Error, ErrorKind, REMEDY};
+use boxseat_reclaim::is_system_failure;
+pub(crate) use boxseat_reclaim::{DISK_HINT, Error, ErrorKind, REMEDY};
 
 /// 1: it failed.
 pub(crate) const FAILED: u8 = 1;

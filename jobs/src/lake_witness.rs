@@ -5,10 +5,10 @@
 //! lake, and by a `repair` that creates the lake again: lines of the lake before it do not count.
 
 use boxseat_output::lake::{Lake, RecordHead};
+use boxseat_reclaim::journal::Witness;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::error::CommandError;
-use crate::reclaim::journal::Witness;
 
 /// What a line says about the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,6 @@ mod ledger;
 mod output_target;
 mod printer;
 mod published;
-mod reclaim;
 mod reclaim_context;
 mod record_seals;
 mod repair;

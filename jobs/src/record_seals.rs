@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use boxseat_output::lake::Seals;
+use boxseat_reclaim::journal::{JournalKey, ReclaimLock, StoreKey, anchored_key, store_key};
 use ssh_key::{HashAlg, LineEnding, PublicKey, SshSig};
 use uuid::Uuid;
 
 use crate::error::CommandError;
-use crate::reclaim::journal::{JournalKey, ReclaimLock, StoreKey, anchored_key, store_key};
 
 /// What a seal is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use boxseat_pipeline::client::BoxReader;
 use boxseat_storage::lock::is_held;
 
-use crate::reclaim::journal::directory;
+use boxseat_reclaim::journal::directory;
 
 /// Halves a reader's rate while another process holds a lock; ends when dropped.
 pub(crate) struct SharedPace {

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use boxseat_output::lake::{Altered, Lake, Seals};
 use boxseat_output::warehouse::FILE_NAME;
 use boxseat_pipeline::spool::SpoolDir;
+use boxseat_reclaim::journal::JournalKey;
+use boxseat_reclaim::journal::Witness;
 use boxseat_schemas::RunNumber;
 use boxseat_storage::durable::{self, Access};
 use boxseat_storage::json;
@@ -26,8 +28,6 @@ use uuid::Uuid;
 use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
 use crate::lake_witness::{self, LakeLine};
-use crate::reclaim::journal::JournalKey;
-use crate::reclaim::journal::Witness;
 use crate::record_seals::RecordSeals;
 use integrity::check_anchor;
 

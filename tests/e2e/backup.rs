@@ -5,11 +5,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::Config;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::{Done, World, finish};
 use crate::truth::assert_equal_to_truth;

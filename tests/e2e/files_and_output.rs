@@ -7,10 +7,10 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::Config;
 use serde_json::json;
 
-use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::{World, bare, finish};
 

@@ -1,10 +1,10 @@
 //! `boxseat forget`: what is refused, and that no byte of the store identifies the user afterwards.
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::{Act, Config, TrueUser};
 use serde_json::json;
 
 use crate::bytes::places_of;
-use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::World;
 

@@ -1,8 +1,8 @@
 //! Reports of the admin console in the forms in which consoles, languages and spreadsheets write them.
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::Config;
 
-use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::{Done, World};
 

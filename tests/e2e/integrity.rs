@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::Config;
 
-use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::{World, finish};
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::{App, Config, Deed, Doer, Effect, Fault};
 use serde_json::{Value, json};
 
-use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::{Done, World, finish};
 

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::Truth;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::{Done, finish};
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::reclaim::intent::Intent;
+use boxseat_reclaim_checker::Intent;
+
 use crate::reclaim::stage::{Stage, small};
 
 /// Every command refuses the store, and names an object.

@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader};
+use boxseat_reclaim::engine::{Anchors, ApplyEnv, Scope, Task, UserOutcome, admit, apply, ours, undo};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::approval::Required;
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::{Error, ErrorKind};
+use boxseat_reclaim_checker::left_suspended;
 use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::reclaim::plan::Operator;
 use rand::Rng;
 
-use super::evaluator::left_suspended;
-use super::story::{BY, World, operator};
-use super::{life, night};
-use crate::reclaim::engine::{Anchors, ApplyEnv, Scope, Task, UserOutcome, admit, apply, ours, undo};
-use crate::reclaim::error::{Error, ErrorKind};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::approval::Required;
-use crate::reclaim::journal::plans::PlanFile;
+use crate::story::{BY, World, operator};
+use crate::{life, night};
 
 impl World {
     pub(super) fn approve(&mut self, index: usize) {
@@ -168,12 +168,12 @@ impl Anchors for NoAnchor {
 
 #[cfg(test)]
 mod tests {
+    use boxseat_reclaim::rules::policy_inputs::InputFile;
     use boxseat_schemas::reclaim::ReasonCode;
     use boxseat_schemas::reclaim::plan::Stage;
     use boxseat_simulator::Act;
 
     use super::*;
-    use crate::reclaim::rules::policy_inputs::InputFile;
 
     /// The first world that suspends more than two users, with its approved plan.
     async fn with_plan() -> (World, usize) {

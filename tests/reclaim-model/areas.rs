@@ -6,8 +6,8 @@ use boxseat_simulator::{Act, TrueUser};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::story::World;
-use super::{ONCE_BROKEN, life};
+use crate::story::World;
+use crate::{ONCE_BROKEN, life};
 
 /// The areas of a world, and their chance.
 pub(super) struct Areas {

@@ -2,14 +2,14 @@
 //! has really moved.
 
 use boxseat_pipeline::client::Found;
+use boxseat_reclaim::engine::{Canaries, Content};
+use boxseat_reclaim::rules::confirmation::to_confirm;
+use boxseat_reclaim::rules::stuck::{Stuck, stuck};
 use boxseat_schemas::reclaim::{Ability, ReasonCode, Record};
 use chrono::TimeDelta;
 use rand::Rng;
 
-use super::story::{World, operator};
-use crate::reclaim::engine::{Canaries, Content};
-use crate::reclaim::rules::confirmation::to_confirm;
-use crate::reclaim::rules::stuck::{Stuck, stuck};
+use crate::story::{World, operator};
 
 /// Whether no reading proves that the account is empty.
 fn is_unproven(stuck: &Stuck) -> bool {

@@ -8,7 +8,7 @@
 use boxseat_schemas::reclaim::{Adoption, Entry, Place, Record};
 use rand::Rng;
 
-use super::story::{BY, World, operator};
+use crate::story::{BY, World, operator};
 
 /// The maximum number of entries that a backup lacks.
 const LOST: u64 = 60;

@@ -1,7 +1,8 @@
 //! The checker's input from a world, and the description of a failed world.
 
-use super::evaluator::Case;
-use super::story::World;
+use boxseat_reclaim_checker::Case;
+
+use crate::story::World;
 
 impl World {
     pub(super) fn with_case<T>(&self, evaluator: impl FnOnce(&Case<'_>) -> T) -> T {

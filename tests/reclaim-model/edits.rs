@@ -1,13 +1,13 @@
 //! R9, R10: policy and lists change while a plan waits or is applied.
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::Act;
 use chrono::TimeDelta;
 use rand::Rng;
 use serde_json::json;
 
-use super::intent::Intent;
-use super::life;
-use super::story::{World, inputs, policy};
+use crate::life;
+use crate::story::{World, inputs, policy};
 
 impl World {
     /// One change of the policy or of a list, mostly about a user of a plan.

@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use boxseat_reclaim::rules::evaluator::Evaluator;
+use boxseat_reclaim::rules::stuck::stuck;
 use boxseat_schemas::reclaim::{Ability, Action, Record};
 use boxseat_simulator::{TrueUser, Truth, Verb};
 use chrono::TimeDelta;
 
-use super::areas::Areas;
-use super::night::at;
-use super::story::World;
-use super::told::Told;
-use crate::reclaim::rules::evaluator::Evaluator;
-use crate::reclaim::rules::stuck::stuck;
+use crate::areas::Areas;
+use crate::night::at;
+use crate::story::World;
+use crate::told::Told;
 
 /// Rounds of two simulated days: enough for a suspension, a transfer, two readings and a deletion after a new plan for each. After
 /// 30 days a refusal of Box and a count of shares have expired, and the user is planned again.
@@ -52,7 +52,7 @@ pub(super) async fn live_calmly(seed: u64) -> Result<Told, String> {
     world.settle().await;
     let told = told(&world);
     let end = world.simulator.truth();
-    let mut found = world.with_case(super::evaluator::broken);
+    let mut found = world.with_case(boxseat_reclaim_checker::broken);
     for user in &first.users {
         let Some(now) = end.users.iter().find(|now| now.user_id == user.user_id) else { continue };
         let Some(reasons) = true_reasons(&world, &first, &end, user, now) else { continue };

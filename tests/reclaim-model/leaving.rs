@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 
+use boxseat_reclaim::engine::leaver_plan::{Leaving, gives_way};
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::rules::offboarding;
+use boxseat_reclaim::rules::snapshot::Person;
+use boxseat_reclaim_checker::Leaver;
 use boxseat_schemas::reclaim::plan::Plan;
 use boxseat_schemas::reclaim::{ApprovalTerms, ReasonCode};
 use boxseat_storage::digest::sha256_hex;
 use chrono::TimeDelta;
 use rand::Rng;
 
-use super::acting::Verb;
-use super::evaluator::Leaver;
-use super::story::{BY, World, operator};
-use crate::reclaim::engine::leaver_plan::{Leaving, gives_way};
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::rules::offboarding;
-use crate::reclaim::rules::snapshot::Person;
+use crate::acting::Verb;
+use crate::story::{BY, World, operator};
 
 impl World {
     /// R19: an operator offboards a user, at once or on a later day. Afterwards the user is locked out, whatever the obstacles.

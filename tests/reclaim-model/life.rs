@@ -7,7 +7,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::intent::Intent;
+use boxseat_reclaim_checker::Intent;
 
 /// A small enterprise without changes of its own.
 pub(super) fn config(rng: &mut ChaCha8Rng, seed: u64) -> Config {

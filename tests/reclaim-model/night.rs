@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use boxseat_reclaim::rules::snapshot::{Edit, OnLeave, Person, Snapshot};
+use boxseat_reclaim_checker::Intent;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::plan::SnapshotId;
 use boxseat_simulator::{TrueUser, Truth};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::gaps::Gaps;
-use super::intent::Intent;
-use crate::reclaim::rules::snapshot::{Edit, OnLeave, Person, Snapshot};
+use crate::gaps::Gaps;
 
 /// The store of every world.
 pub(super) const STORE: Uuid = Uuid::from_u128(0xb0c5);

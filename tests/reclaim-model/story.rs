@@ -9,6 +9,18 @@ use boxseat_pipeline::client::{
     Authorities, BoxActor, BoxReader, CallJournal, CallNote, ClientSettings, Credentials, Timeouts,
 };
 use boxseat_pipeline::{Clock, Error};
+use boxseat_reclaim::engine::{Canaries, close_windows, reconcile, verify_transfers};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::StreamMark;
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::rules::evaluator::{Evaluator, Refusal};
+use boxseat_reclaim::rules::plan::{Making, fit, make};
+use boxseat_reclaim::rules::policy::Policy;
+use boxseat_reclaim::rules::policy_inputs::{Hold, Leave, List, PolicyInputs};
+use boxseat_reclaim::rules::reversals::noticed;
+use boxseat_reclaim::rules::snapshot::Snapshot;
+use boxseat_reclaim_checker::Intent;
+use boxseat_reclaim_checker::{Known, Leaver, broken};
 use boxseat_schemas::box_api::Page;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
 use boxseat_schemas::reclaim::{Action, ApprovalTerms, Entry, PlanEnd, Record};
@@ -20,23 +32,11 @@ use rand_chacha::ChaCha8Rng;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::acting::env;
-use super::areas::Areas;
-use super::evaluator::{Known, Leaver, broken};
-use super::intent::Intent;
-use super::told::Told;
-use super::{life, night};
-use crate::reclaim::engine::{Canaries, close_windows, reconcile, verify_transfers};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::StreamMark;
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::seat_actions::RowsInMemory;
-use crate::reclaim::rules::evaluator::{Evaluator, Refusal};
-use crate::reclaim::rules::plan::{Making, fit, make};
-use crate::reclaim::rules::policy::Policy;
-use crate::reclaim::rules::policy_inputs::{Hold, Leave, List, PolicyInputs};
-use crate::reclaim::rules::reversals::noticed;
-use crate::reclaim::rules::snapshot::Snapshot;
+use crate::acting::env;
+use crate::areas::Areas;
+use crate::rows_in_memory::RowsInMemory;
+use crate::told::Told;
+use crate::{life, night};
 
 /// The violations in the world of a seed, if there are any.
 pub(super) async fn live(seed: u64) -> Result<Told, String> {

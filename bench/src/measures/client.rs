@@ -9,7 +9,7 @@ use boxseat_pipeline::client::{Authorities, BoxReader, ClientSettings, Credentia
 use boxseat_pipeline::extract::{Brief, Crawl, ExtractSettings, Meter, extract, journal_to};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
 use boxseat_pipeline::{Clock, Privacy};
-use boxseat_schemas::plan::{RunPlan, Reads, Which};
+use boxseat_schemas::plan::{Reads, RunPlan, Which};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;

@@ -10,7 +10,7 @@ use boxseat_storage::toml_file::InvalidToml;
 
 /// What a failure means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ErrorKind {
+pub enum ErrorKind {
     /// It failed.
     Failed,
     /// Usage or configuration is wrong.
@@ -25,7 +25,7 @@ pub(crate) enum ErrorKind {
 
 /// A failure, with its causes and with what an operator can do.
 #[derive(Debug)]
-pub(crate) struct Error {
+pub struct Error {
     kind: ErrorKind,
     what: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -35,27 +35,27 @@ pub(crate) struct Error {
 
 impl Error {
     /// A failure of a kind.
-    pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
         Self { kind, what: what.into(), source: None, hints: Vec::new(), is_machine_failure: false }
     }
 
     /// An unexpected failure.
-    pub(crate) fn failed(what: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
+    pub fn failed(what: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
         Self::new(ErrorKind::Failed, what).because(source)
     }
 
     /// Usage or configuration is wrong.
-    pub(crate) fn usage(what: impl Into<String>) -> Self {
+    pub fn usage(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, what)
     }
 
     /// A rule or a guard refused.
-    pub(crate) fn refused(what: impl Into<String>) -> Self {
+    pub fn refused(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Refused, what)
     }
 
     /// A file of the store cannot be read. A file that is not regular was created by another program.
-    pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> Self {
+    pub fn unreadable(path: &Path, error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::InvalidInput | std::io::ErrorKind::IsADirectory => {
                 Self::refused(format!("{} {error}", path.display())).hint(REMEDY)
@@ -65,7 +65,7 @@ impl Error {
     }
 
     /// A lock file cannot be taken. `taken` is the message if another process holds the lock.
-    pub(crate) fn not_locked(path: &Path, taken: &str, error: LockError) -> Self {
+    pub fn not_locked(path: &Path, taken: &str, error: LockError) -> Self {
         let cannot = |action: &str, e| Self::failed(format!("cannot {action} {}", path.display()), e);
         match error {
             LockError::Held { holder } => {
@@ -88,7 +88,7 @@ impl Error {
     }
 
     /// A directory of the store is still open to other users of this machine.
-    pub(crate) fn not_closed(error: boxseat_storage::Error) -> Self {
+    pub fn not_closed(error: boxseat_storage::Error) -> Self {
         match error {
             boxseat_storage::Error::Io { path, source, .. } => {
                 Self::failed(format!("cannot close {} to others", path.display()), source)
@@ -99,35 +99,35 @@ impl Error {
 
     /// Adds what to do.
     #[must_use]
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// Adds the cause.
     #[must_use]
-    pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
     /// Marks a failure that does not mean that the data of a run is wrong; see [`Error::is_external_failure`].
     #[must_use]
-    pub(crate) fn of_the_machine(mut self) -> Self {
+    pub fn of_the_machine(mut self) -> Self {
         self.is_machine_failure = true;
         self
     }
 
     /// What it means for the caller.
     #[must_use]
-    pub(crate) fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
     /// Whether the same work may succeed later: the machine failed (disk, permissions, open files), the lake was altered, or an
     /// operator stopped the command.
     #[must_use]
-    pub(crate) fn is_external_failure(&self) -> bool {
+    pub fn is_external_failure(&self) -> bool {
         self.is_machine_failure
             || self.kind == ErrorKind::Interrupted
             || self.source.as_deref().is_some_and(|error| is_system_failure(error))
@@ -135,13 +135,13 @@ impl Error {
 
     /// What to do, one sentence each.
     #[must_use]
-    pub(crate) fn hints(&self) -> &[String] {
+    pub fn hints(&self) -> &[String] {
         &self.hints
     }
 
     /// The message and its causes, one line each.
     #[must_use]
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.what.clone()];
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
@@ -206,14 +206,14 @@ impl From<InvalidToml> for Error {
 }
 
 /// What to do about an altered store.
-pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or run `boxseat repair`, which keeps what the raw pages and the published file still prove";
+pub const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or run `boxseat repair`, which keeps what the raw pages and the published file still prove";
 
 /// What to do about a disk that fails.
-pub(crate) const DISK_HINT: &str = "check free space and permissions of the store; what was read is kept, the next start continues from here";
+pub const DISK_HINT: &str = "check free space and permissions of the store; what was read is kept, the next start continues from here";
 
 /// Whether the operating system refused something (no space, no permission, an I/O error, too many open files). Such a failure does
 /// not mean that the data is wrong. [`std::io::Error::source`] skips the wrapped error itself, so the wrapped error is read here.
-pub(crate) fn is_system_failure(error: &(dyn StdError + 'static)) -> bool {
+pub fn is_system_failure(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         let io = error.downcast_ref::<std::io::Error>();

@@ -1,24 +1,26 @@
-//! Snapshots made by hand: a user that every rule admits, which a test changes in one place.
+//! Values for tests of this crate and of the program: a user that every rule admits, which a test changes in one place, and entries of
+//! a journal.
 
 use std::path::Path;
 
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::reclaim::plan::SnapshotId;
+use boxseat_schemas::reclaim::plan::{Operator, SnapshotId};
+use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record, Stage, Standing};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::reclaim::journal::state::tests::day;
-use crate::reclaim::rules::policy::Policy;
-use crate::reclaim::rules::policy_inputs::{List, PolicyInputs};
-use crate::reclaim::rules::snapshot::{Person, Snapshot};
+use crate::journal::state::JournalState;
+use crate::rules::policy::Policy;
+use crate::rules::policy_inputs::{List, PolicyInputs};
+use crate::rules::snapshot::{Person, Snapshot};
 
 /// The time of the snapshot in these tests: the hundredth day of [`day`].
-pub(crate) fn snapshot_time() -> DateTime<Utc> {
+pub fn snapshot_time() -> DateTime<Utc> {
     day(100)
 }
 
 /// A user of role `user`, one year old, 120 proven days idle.
-pub(crate) fn idler(user_id: &str) -> Person {
+pub fn idler(user_id: &str) -> Person {
     Person {
         user_id: user_id.to_owned(),
         login: Some(format!("u{user_id}@acme.test")),
@@ -48,7 +50,7 @@ pub(crate) fn idler(user_id: &str) -> Person {
 }
 
 /// The same, suspended.
-pub(crate) fn suspended(user_id: &str) -> Person {
+pub fn suspended(user_id: &str) -> Person {
     Person {
         box_status: Some("inactive".to_owned()),
         account_status: "suspended".to_owned(),
@@ -58,7 +60,7 @@ pub(crate) fn suspended(user_id: &str) -> Person {
 }
 
 /// The same, in use.
-pub(crate) fn worker(user_id: &str) -> Person {
+pub fn worker(user_id: &str) -> Person {
     Person {
         last_activity_at: Some(day(99)),
         proven_idle_days: Some(1),
@@ -68,7 +70,7 @@ pub(crate) fn worker(user_id: &str) -> Person {
 }
 
 /// A snapshot with these users, everything watched for 200 days.
-pub(crate) fn snapshot(people: impl IntoIterator<Item = Person>) -> Snapshot {
+pub fn snapshot(people: impl IntoIterator<Item = Person>) -> Snapshot {
     let people: std::collections::BTreeMap<String, Person> =
         people.into_iter().map(|person| (person.user_id.clone(), person)).collect();
     let watched = (day(-100), snapshot_time());
@@ -97,16 +99,96 @@ pub(crate) fn snapshot(people: impl IntoIterator<Item = Person>) -> Snapshot {
 }
 
 /// A policy from the text of its file; the receiver is `u9@acme.test` unless the text names one.
-pub(crate) fn policy(text: &str) -> Policy {
+pub fn policy(text: &str) -> Policy {
     Policy::parse("policy.toml", text, Path::new("")).unwrap_or_else(|e| panic!("{:?}", e.lines()))
 }
 
 /// Includes the deletion, on the evidence of activity.
-pub(crate) const TO_DELETE: &str = "evidence = \"activity\"\nfurthest_stage = \"delete\"\n\
+pub const TO_DELETE: &str = "evidence = \"activity\"\nfurthest_stage = \"delete\"\n\
     [holds]\nfile = \"holds.csv\"\n[receiver]\naccount = \"u9@acme.test\"\n";
 
 /// Activity is watched, and the list of holds is of today and empty.
-pub(crate) fn inputs() -> PolicyInputs {
+pub fn inputs() -> PolicyInputs {
     let holds = Some(List { rows: Vec::new(), age: TimeDelta::zero() });
     PolicyInputs { holds, activity_events: vec!["DOWNLOAD".to_owned()], ..PolicyInputs::default() }
+}
+
+/// A time in these tests: so many days after March 2026 began.
+pub fn day(day: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(1_772_500_000) + TimeDelta::days(day)
+}
+
+/// An operator of this name.
+pub fn operator(name: &str) -> Operator {
+    Operator { os_user: name.into(), host: "night".into() }
+}
+
+/// A snapshot of a day.
+pub fn night(of: i64) -> SnapshotId {
+    SnapshotId { run_number: RunNumber(7), snapshot_date: day(of).date_naive(), now_at: day(of) }
+}
+
+/// The entry of a new plan for users and receivers.
+pub fn created(plan_id: &str, stage: Stage, users: &[&str], receivers: &[&str]) -> Record {
+    let strings = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+    Record::PlanCreated {
+        plan_id: plan_id.into(),
+        digest: "d1".into(),
+        stage,
+        policy_digest: Some("sha256:0".into()),
+        night: night(0),
+        by: operator("planner"),
+        user_ids: strings(users),
+        receiver_user_ids: strings(receivers),
+        due_on: None,
+    }
+}
+
+/// The entry before a call: the action of this number on a user, by a plan.
+pub fn intent(plan_id: &str, user_id: &str, action: Action, count: u32) -> Record {
+    Record::Intent(Attempt {
+        action_id: format!("{plan_id}/{user_id}/{count}"),
+        plan_id: plan_id.into(),
+        stage: Stage::Suspend,
+        user_id: user_id.into(),
+        login: "a@b.test".into(),
+        action,
+        before: Standing { user_id: user_id.into(), ..Standing::default() },
+        receiver_user_id: (action == Action::Transfer).then(|| "77".to_owned()),
+        last_activity_at: Some(day(-20)),
+    })
+}
+
+/// A reading of the content of user 1 for plan `p`.
+pub fn read(items: Option<u64>, bytes: i64) -> Record {
+    Record::ContentRead {
+        plan_id: "p".into(),
+        user_id: "1".into(),
+        owned_items: items,
+        shared_items: Some(0),
+        space_used_bytes: Some(bytes),
+    }
+}
+
+/// The outcome of the action of this number.
+pub fn outcome(plan_id: &str, user_id: &str, count: u32, outcome: Outcome) -> Record {
+    Record::Outcome {
+        action_id: format!("{plan_id}/{user_id}/{count}"),
+        outcome,
+        http_status: Some(200),
+        request_id: None,
+        after: None,
+        destination_folder_id: None,
+        reason: None,
+    }
+}
+
+/// The state that follows from entries, each with its day.
+pub fn past(records: &[(i64, Record)]) -> JournalState {
+    let entries: Vec<Entry> = records
+        .iter()
+        .enumerate()
+        .map(|(n, (at, record))| Entry::new(n as u64 + 1, day(*at), String::new(), record.clone()))
+        .collect();
+    JournalState::of(&entries)
 }

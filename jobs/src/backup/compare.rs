@@ -6,12 +6,12 @@ use std::path::Path;
 
 use boxseat_output::lake::{NOT_ON_RECORD, RecordSnapshot};
 use boxseat_output::warehouse::{Check, FILE_NAME, PublishedFile};
+use boxseat_reclaim::journal::JournalKey;
 use boxseat_schemas::run::SyncRun;
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::Access;
 
 use crate::error::CommandError;
-use crate::reclaim::journal::JournalKey;
 use crate::store::{IMPORTS, Store};
 
 /// A file that differs from the record.

@@ -25,6 +25,7 @@ use std::path::Path;
 
 use boxseat_output::lake::{RecordSnapshot, RecordedFile};
 use boxseat_output::warehouse::FILE_NAME;
+use boxseat_reclaim::journal::ANCHOR_FILE;
 use boxseat_schemas::run::SyncRun;
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
@@ -35,7 +36,6 @@ use super::manifest::{BackupFile, files_below, is_inside};
 use super::{RECORD, access_of_directory};
 use crate::error::{CommandError, REFUSED, REMEDY};
 use crate::failpoint::reach;
-use crate::reclaim::journal::ANCHOR_FILE;
 use crate::store::{ANCHOR, IMPORTS, Store};
 
 /// Copies a store into an empty directory. Returns the files by path, the copy as a store, and its runs.

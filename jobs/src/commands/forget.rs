@@ -13,6 +13,10 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use arrow::array::AsArray;
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::operator::operator;
+use boxseat_reclaim::journal::plans::PlanTexts;
+use boxseat_reclaim::journal::{ErasureKey, ReclaimLock};
 
 use crate::calls::CommandCalls;
 use crate::cli::{ForgetArgs, Global};
@@ -23,10 +27,6 @@ use crate::forget::{
     Erased, ErasureRecord, Identity, Pending, check, erase, finish, identity_of, ids_of, records,
 };
 use crate::printer::Printer;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::operator::operator;
-use crate::reclaim::journal::plans::PlanTexts;
-use crate::reclaim::journal::{ErasureKey, ReclaimLock};
 use crate::store::Store;
 use crate::sync::open_runs;
 

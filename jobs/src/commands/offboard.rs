@@ -9,6 +9,16 @@
 
 use std::io::{BufRead, IsTerminal};
 
+use boxseat_reclaim::engine::leaver_plan::{Accounts, Leaving, gives_way, group_names};
+use boxseat_reclaim::engine::{admit, apply};
+use boxseat_reclaim::journal::approval::{Required, terms};
+use boxseat_reclaim::journal::operator::{OsUserCounts, operators_needed};
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::journal::signature::NAMESPACE;
+use boxseat_reclaim::journal::state::JournalState;
+use boxseat_reclaim::rules::offboarding::of_plan;
+use boxseat_reclaim::rules::snapshot::Person;
+use boxseat_reclaim::rules::snapshot::Snapshot;
 use boxseat_schemas::reclaim::{Action, ApprovalTerms, Plan, Record};
 use serde_json::{Value, json};
 
@@ -16,16 +26,6 @@ use super::reclaim::{env, exit_code_of, show_applied, task};
 use crate::cli::{Format, Global, OffboardArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
-use crate::reclaim::engine::leaver_plan::{Accounts, Leaving, gives_way, group_names};
-use crate::reclaim::engine::{admit, apply};
-use crate::reclaim::journal::approval::{Required, terms};
-use crate::reclaim::journal::operator::{OsUserCounts, operators_needed};
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::signature::NAMESPACE;
-use crate::reclaim::journal::state::JournalState;
-use crate::reclaim::rules::offboarding::of_plan;
-use crate::reclaim::rules::snapshot::Person;
-use crate::reclaim::rules::snapshot::Snapshot;
 use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
 

@@ -1,5 +1,6 @@
 //! `boxseat repair`: repairs an altered store from the data that can be proved.
 
+use boxseat_reclaim::journal::ReclaimLock;
 use serde_json::{Value, json};
 
 use crate::cli::{Format, Global, RepairArgs};
@@ -7,7 +8,6 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::printer::Printer;
-use crate::reclaim::journal::ReclaimLock;
 use crate::repair::repair;
 use crate::store::Store;
 

@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::Seals;
 
 use super::findings::Findings;
 use crate::calls::CommandCalls;
@@ -34,8 +36,6 @@ use crate::config::{Settings, credentials};
 use crate::error::{CommandError, FAILED, REFUSED, SEAL_HINT};
 use crate::forget::compare_records;
 use crate::printer::Printer;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::Seals;
 use crate::reclaim_context::snapshot_rows;
 use crate::store::Store;
 use crate::sync::{LakeBase, known_events};

@@ -7,6 +7,9 @@ use boxseat_output::warehouse::Resources;
 use boxseat_pipeline::Privacy;
 use boxseat_pipeline::client::{Authorities, ClientSettings, Timeouts, is_loopback};
 use boxseat_pipeline::plan::PlanSettings;
+use boxseat_reclaim::journal::Witness;
+use boxseat_reclaim::journal::{JournalKey, KeyFile};
+use boxseat_reclaim::rules::policy::Policy;
 use boxseat_schemas::event_types;
 use boxseat_schemas::settings::ReportSettings;
 use boxseat_storage::digest::FileDigest;
@@ -24,9 +27,6 @@ use super::{check_path, credentials, licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
-use crate::reclaim::journal::Witness;
-use crate::reclaim::journal::{JournalKey, KeyFile};
-use crate::reclaim::rules::policy::Policy;
 
 /// The settings of all commands.
 #[derive(Debug, Clone)]

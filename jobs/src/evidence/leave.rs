@@ -9,10 +9,10 @@ use boxseat_storage::durable;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use arrow::array::RecordBatch;
+use boxseat_reclaim::rules::policy_inputs::Leave;
 
 use super::sheet::{Accepts, Sheet, Unreadable, identifier, unescaped};
 use crate::error::CommandError;
-use crate::reclaim::rules::policy_inputs::Leave;
 
 /// A leave list as it was read.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use arrow::array::{Array as _, AsArray, RecordBatch};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::plans::PlanTexts;
 
 use crate::error::CommandError;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::plans::PlanTexts;
 use crate::store::{Store, names_in};
 
 /// The data that identifies a user, and its replacement.

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::plans::PlanTexts;
+use boxseat_reclaim::journal::{ErasureKey, JournalKey};
 use boxseat_schemas::reclaim::{Entry, Plan, Record};
 use boxseat_storage::digest::sha256_hex;
 
 use super::eraser::Eraser;
 use super::record::Pending;
 use crate::error::CommandError;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::plans::PlanTexts;
-use crate::reclaim::journal::{ErasureKey, JournalKey};
 use crate::store::Store;
 
 /// Checks that every entry and plan can be read back without the user. Returns the texts after the erasure.

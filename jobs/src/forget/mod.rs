@@ -26,6 +26,8 @@ use boxseat_schemas::RunNumber;
 use boxseat_schemas::spool::{Frame, Request};
 use boxseat_schemas::table::LAKE;
 
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::{ErasureKey, erasure_directory};
 use eraser::{About, Eraser};
 pub(crate) use identity::{Identity, identity_of, ids_of};
 pub(crate) use record::{ErasureRecord, Pending, compare_records, finish, records};
@@ -33,8 +35,6 @@ pub(crate) use record::{ErasureRecord, Pending, compare_records, finish, records
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::failpoint::reach;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::{ErasureKey, erasure_directory};
 use crate::store::Store;
 use crate::sync::publish_latest;
 

@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::{ErasureKey, erasure_directory};
 use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_storage::durable::{self, Access};
@@ -15,8 +17,6 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use crate::error::CommandError;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::{ErasureKey, erasure_directory};
 use crate::record_seals::{RecordSeals, Sealed};
 
 /// An erasure that has begun.
@@ -212,11 +212,11 @@ pub(super) fn pending_file(root: &Path) -> PathBuf {
 mod tests {
     use std::collections::BTreeMap;
 
+    use boxseat_reclaim::journal::JournalKey;
     use chrono::TimeDelta;
     use uuid::Uuid;
 
     use super::*;
-    use crate::reclaim::journal::JournalKey;
 
     fn pending() -> Pending {
         let identity: Identity = serde_json::from_value(serde_json::json!({

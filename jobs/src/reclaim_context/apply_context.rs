@@ -5,6 +5,13 @@ use std::sync::Arc;
 
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::StreamMark;
+use boxseat_reclaim::journal::approval::Required;
+use boxseat_reclaim::journal::operator::operator;
+use boxseat_reclaim::rules::policy::Policy;
+use boxseat_reclaim::rules::policy_inputs::{InputFile, PolicyInputs};
+use boxseat_reclaim::rules::snapshot::Snapshot;
 use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::{Operator, Origin};
 use boxseat_schemas::run::root;
@@ -18,13 +25,6 @@ use crate::config::{actions_credentials, credentials};
 use crate::error::{CommandError, Error};
 use crate::failpoint;
 use crate::imports::refuse_evidence_that_waits;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::StreamMark;
-use crate::reclaim::journal::approval::Required;
-use crate::reclaim::journal::operator::operator;
-use crate::reclaim::rules::policy::Policy;
-use crate::reclaim::rules::policy_inputs::{InputFile, PolicyInputs};
-use crate::reclaim::rules::snapshot::Snapshot;
 use crate::shared_pace::SharedPace;
 use crate::stop::Stop;
 

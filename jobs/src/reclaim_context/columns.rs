@@ -1,4 +1,4 @@
-//! Columns of a query result as the few types that [`crate::reclaim::rules::snapshot`] needs: text, whole numbers, booleans, and values stored as one
+//! Columns of a query result as the few types that [`boxseat_reclaim::rules::snapshot`] needs: text, whole numbers, booleans, and values stored as one
 //! of them (times as microseconds, days and money as text).
 
 use std::fmt;

@@ -3,6 +3,17 @@
 use std::path::Path;
 
 use boxseat_output::query::CheckedReader;
+use boxseat_reclaim::engine::Anchors;
+use boxseat_reclaim::journal::Witness;
+use boxseat_reclaim::journal::approval::{Required, terms};
+use boxseat_reclaim::journal::operator::operator;
+use boxseat_reclaim::journal::place;
+use boxseat_reclaim::journal::plans::expired_plans;
+use boxseat_reclaim::journal::state::{JournalState, UserState};
+use boxseat_reclaim::journal::{Journal, ReclaimLock, Seals};
+use boxseat_reclaim::rules::policy::Policy;
+use boxseat_reclaim::rules::policy_inputs::{InputFile, PolicyInputs};
+use boxseat_reclaim::rules::snapshot::Snapshot;
 use boxseat_schemas::reclaim::plan::Origin;
 use boxseat_schemas::reclaim::{Place, Plan};
 use chrono::{DateTime, Utc};
@@ -14,17 +25,6 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, Error};
 use crate::imports::refuse_evidence_that_waits;
-use crate::reclaim::engine::Anchors;
-use crate::reclaim::journal::Witness;
-use crate::reclaim::journal::approval::{Required, terms};
-use crate::reclaim::journal::operator::operator;
-use crate::reclaim::journal::place;
-use crate::reclaim::journal::plans::expired_plans;
-use crate::reclaim::journal::state::{JournalState, UserState};
-use crate::reclaim::journal::{Journal, ReclaimLock, Seals};
-use crate::reclaim::rules::policy::Policy;
-use crate::reclaim::rules::policy_inputs::{InputFile, PolicyInputs};
-use crate::reclaim::rules::snapshot::Snapshot;
 use crate::store::Store;
 
 /// How often a file that changes during the read is read again.
@@ -304,10 +304,10 @@ pub(crate) fn missing_policy(past: &JournalState) -> Option<CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use boxseat_reclaim::testing::{created, intent, outcome, past};
     use boxseat_schemas::reclaim::{Action, Outcome, PlanEnd, Record, Stage};
 
     use super::*;
-    use crate::reclaim::journal::state::tests::{created, intent, outcome, past};
 
     /// Why: a cron line that lost its configuration file reported that nothing was open.
     #[test]

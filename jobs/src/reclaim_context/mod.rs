@@ -1,4 +1,4 @@
-//! What connects [`crate::reclaim`] with this program: configuration, store, lake, published file and process.
+//! What connects [`boxseat_reclaim`] with this program: configuration, store, lake, published file and process.
 //!
 //! `reclaim` has the rules, the journal and the actions, and knows none of these. The modules here open them, and pass values.
 

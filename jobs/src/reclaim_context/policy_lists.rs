@@ -5,15 +5,15 @@
 
 use std::path::Path;
 
+use boxseat_reclaim::rules::evaluator::{Refusal, Subject};
+use boxseat_reclaim::rules::policy::{Holds, Policy, Receiver};
+use boxseat_reclaim::rules::policy_inputs::{Hold, InputFile, List, PolicyInputs};
 use boxseat_schemas::text::{excerpt, quoted};
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use crate::error::CommandError;
 use crate::evidence::{Accepts, LeaveList, Sheet, Unreadable, identifier};
-use crate::reclaim::rules::evaluator::{Refusal, Subject};
-use crate::reclaim::rules::policy::{Holds, Policy, Receiver};
-use crate::reclaim::rules::policy_inputs::{Hold, InputFile, List, PolicyInputs};
 
 /// Reads the files that the policy and the configuration (`[idle] leave_file`, `[sync] activity_events`) name.
 ///

@@ -1,15 +1,15 @@
 //! Whether this Box shows the folders of inactive accounts As-User, tried by two reads.
 
 use boxseat_pipeline::client::{BoxActor, Found};
+use boxseat_reclaim::journal::operator::operator;
+use boxseat_reclaim::journal::place;
+use boxseat_reclaim::journal::{Journal, ReclaimLock};
 use boxseat_schemas::reclaim::{Ability, Record};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::reclaim::journal::operator::operator;
-use crate::reclaim::journal::place;
-use crate::reclaim::journal::{Journal, ReclaimLock};
 use crate::store::Store;
 
 /// An inactive and an active ordinary user.

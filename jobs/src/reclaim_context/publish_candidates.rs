@@ -9,18 +9,18 @@
 use std::path::Path;
 
 use boxseat_output::warehouse::{Candidate, Candidates, SnapshotRows};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::Seals;
+use boxseat_reclaim::journal::plans::expired_plans;
+use boxseat_reclaim::journal::state::JournalState;
+use boxseat_reclaim::rules::evaluator::Evaluator;
+use boxseat_reclaim::rules::policy::Policy;
 use boxseat_schemas::reclaim::Entry;
 
 use super::columns::Unreadable;
 use super::{policy_lists, snapshot_rows};
 use crate::config::Settings;
 use crate::error::{CommandError, Error};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::Seals;
-use crate::reclaim::journal::plans::expired_plans;
-use crate::reclaim::journal::state::JournalState;
-use crate::reclaim::rules::evaluator::Evaluator;
-use crate::reclaim::rules::policy::Policy;
 
 /// The configuration with which a snapshot is evaluated.
 #[derive(Debug)]

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use boxseat_output::lake::Lake;
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::seat_actions::{
+    self, LostAction, compare_rows, refuse_lost, refuse_older_journal, rows_after,
+};
+use boxseat_reclaim::journal::{JournalKey, Seals};
 use boxseat_schemas::table::SEAT_ACTIONS;
 
 use crate::error::CommandError;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::seat_actions::{
-    self, LostAction, compare_rows, refuse_lost, refuse_older_journal, rows_after,
-};
-use crate::reclaim::journal::{JournalKey, Seals};
 use crate::store::Store;
 
 /// Commits all outcomes that became final since the last commit; returns the number of rows.

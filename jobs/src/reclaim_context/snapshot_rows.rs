@@ -11,11 +11,11 @@ use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::plan::SnapshotId;
 
 use arrow::array::RecordBatch;
+use boxseat_reclaim::rules::snapshot::Snapshot;
+use boxseat_reclaim::rules::snapshot::{Edit, OnLeave, Person};
 
 use super::columns::{Columns, Unreadable};
 use crate::error::CommandError;
-use crate::reclaim::rules::snapshot::Snapshot;
-use crate::reclaim::rules::snapshot::{Edit, OnLeave, Person};
 use crate::store::Store;
 
 /// Loads everything that the rules read. `ask` runs SQL against the snapshot's file.
@@ -346,9 +346,9 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
+    use boxseat_reclaim::testing::{idler, snapshot};
 
     use super::*;
-    use crate::reclaim::testing::{idler, snapshot};
 
     /// Why: with the digest of other queries every published file would be refused.
     #[test]

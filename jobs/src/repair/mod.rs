@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use boxseat_output::lake::{Altered, move_aside};
 use boxseat_output::query::{CheckedReader, query_file};
 use boxseat_output::warehouse;
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::{ReclaimLock, Seals};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types;
 use boxseat_schemas::reclaim::plan::SnapshotId;
@@ -28,8 +30,6 @@ use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, USAGE};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::{ReclaimLock, Seals};
 use crate::reclaim_context::snapshot_rows;
 use crate::store::{Store, names_in};
 use crate::sync::{commit_row, open_runs, publish_latest};

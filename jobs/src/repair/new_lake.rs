@@ -4,12 +4,12 @@ use std::path::Path;
 
 use boxseat_output::lake::move_aside;
 use boxseat_output::warehouse::FILE_NAME;
+use boxseat_reclaim::journal::ANCHOR_FILE;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS};
 
 use super::Work;
 use crate::error::CommandError;
-use crate::reclaim::journal::ANCHOR_FILE;
 use crate::store::names_in;
 
 impl Work<'_> {

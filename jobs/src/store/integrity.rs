@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use boxseat_output::lake::{Altered, Lake, RecordHead, Seals as _};
 use boxseat_output::warehouse::{FILE_NAME, PublishedFile};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::Seals;
+use boxseat_reclaim::journal::seat_actions::refuse_older_lake;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun};
 use boxseat_schemas::table::{
@@ -23,9 +26,6 @@ use crate::config::Settings;
 use crate::error::{CommandError, REMEDY};
 use crate::lake_witness::{self, LakeLine};
 use crate::published::check_to_act;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::Seals;
-use crate::reclaim::journal::seat_actions::refuse_older_lake;
 use crate::record_seals::RecordSeals;
 
 /// `state/lake.json`.

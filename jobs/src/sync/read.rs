@@ -9,6 +9,8 @@ use boxseat_pipeline::guard::{self, Refusal, Sizes};
 use boxseat_pipeline::normalise::Normaliser;
 use boxseat_pipeline::plan::{self, Inputs, PlanSettings, Survey};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
+use boxseat_reclaim::journal::Seals;
+use boxseat_reclaim::journal::{Journal, StreamMark};
 use boxseat_schemas::plan::{RunPlan, Which};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::{FILE_HEADER_LEN, Frame};
@@ -21,8 +23,6 @@ use crate::config::Settings;
 use crate::error::CommandError;
 use crate::failpoint::reach;
 use crate::ledger::Month;
-use crate::reclaim::journal::Seals;
-use crate::reclaim::journal::{Journal, StreamMark};
 use crate::shared_pace::SharedPace;
 use crate::store::Store;
 

@@ -29,7 +29,11 @@ impl Lake {
     ///
     /// # Errors
     /// `Bug` for a table that has no snapshots; `Io`, `Corrupt`, `Newer` of the lake.
-    pub fn remove_snapshots(&self, table: &'static Table, is_kept: impl Fn(RunNumber) -> bool) -> Result<u64> {
+    pub fn remove_snapshots(
+        &self,
+        table: &'static Table,
+        is_kept: impl Fn(RunNumber) -> bool,
+    ) -> Result<u64> {
         let is_kept = |number: i64| u64::try_from(number).is_ok_and(|number| is_kept(RunNumber(number)));
         // Files of snapshots are never merged: each file holds one run.
         self.inner.remove(table, |file| !file.runs.clone().any(is_kept), None)

@@ -1,14 +1,12 @@
 //! The checker must find every violation, else a passed check proves nothing.
 
+use boxseat_reclaim_checker::{Case, Intent, Known, broken, left_suspended};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::plan::{Operator, SnapshotId};
 use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record, Stage, Standing};
 use boxseat_simulator::{Account, App, Deed, Doer, TrueLogin, TrueUser, Truth, Verb};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-
-use super::intent::Intent;
-use super::judge::{Case, Known, broken, left_suspended};
 
 const ID: &str = "9";
 const RECEIVER: &str = "77";

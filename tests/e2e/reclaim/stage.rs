@@ -3,13 +3,12 @@
 
 use std::path::PathBuf;
 
+use boxseat_reclaim_checker::{Case, Intent, broken, left_suspended};
 use boxseat_schemas::reclaim::Entry;
 use boxseat_schemas::spool::{FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed};
 use boxseat_simulator::{Act, Config, Running, Truth};
 use serde_json::json;
 
-use super::intent::Intent;
-use super::judge::{Case, broken, left_suspended};
 use crate::support::{Done, World, finish};
 
 /// One scenario.

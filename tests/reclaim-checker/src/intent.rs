@@ -6,31 +6,43 @@ use std::path::Path;
 
 /// A policy, with the keys of its file. The default includes the deletion, on sign-ins alone, for all users, without caps.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Intent {
-    pub(crate) furthest_stage: &'static str,
-    pub(crate) suspend_after_idle_days: i64,
-    pub(crate) transfer_after_days: i64,
-    pub(crate) delete_after_days: i64,
-    pub(crate) shared_content: &'static str,
-    pub(crate) notify: bool,
-    pub(crate) when_refused: &'static str,
-    pub(crate) protected_ids: BTreeSet<String>,
-    /// In lower case.
-    pub(crate) protected_logins: BTreeSet<String>,
-    /// Ids.
-    pub(crate) protected_groups: BTreeSet<String>,
+pub struct Intent {
+    /// `suspend`, `transfer` or `delete`.
+    pub furthest_stage: &'static str,
+    /// Proven idle days before the suspension.
+    pub suspend_after_idle_days: i64,
+    /// Days from the suspension to the transfer.
+    pub transfer_after_days: i64,
+    /// Days from the suspension to the deletion.
+    pub delete_after_days: i64,
+    /// What happens to users who own shared content.
+    pub shared_content: &'static str,
+    /// Whether receivers are told.
+    pub notify: bool,
+    /// What happens if Box moves no content of inactive accounts.
+    pub when_refused: &'static str,
+    /// Ids of protected users.
+    pub protected_ids: BTreeSet<String>,
+    /// Logins of protected users, in lower case.
+    pub protected_logins: BTreeSet<String>,
+    /// Ids of protected groups.
+    pub protected_groups: BTreeSet<String>,
     /// Ids of users under legal hold.
-    pub(crate) held: BTreeSet<String>,
+    pub held: BTreeSet<String>,
     /// Users on leave, from and to.
-    pub(crate) leaves: Vec<(String, String, String)>,
+    pub leaves: Vec<(String, String, String)>,
     /// Id of the account that receives all content.
-    pub(crate) receiver: Option<String>,
-    pub(crate) cap_people: u64,
-    pub(crate) cap_seats_percent: f64,
-    pub(crate) new_user_grace_days: i64,
-    pub(crate) returned_grace_days: i64,
+    pub receiver: Option<String>,
+    /// The most users in any 30 days.
+    pub cap_people: u64,
+    /// The same as a share of the seats.
+    pub cap_seats_percent: f64,
+    /// Days after the creation in which no user is evaluated.
+    pub new_user_grace_days: i64,
+    /// Days after a return in which no user is evaluated.
+    pub returned_grace_days: i64,
     /// Lines before the first section of the file that the fields above do not cover.
-    pub(crate) more: String,
+    pub more: String,
 }
 
 impl Default for Intent {
@@ -60,7 +72,7 @@ impl Default for Intent {
 
 impl Intent {
     /// The policy file; [`Intent::write`] writes the lists it names.
-    pub(crate) fn toml(&self) -> String {
+    pub fn toml(&self) -> String {
         let mut text = format!(
             "evidence = \"login_only\"\nlogin_only_delete = true\nfurthest_stage = {:?}\n\
              suspend_after_idle_days = {}\ntransfer_after_days = {}\ndelete_after_days = {}\n\
@@ -97,8 +109,13 @@ impl Intent {
     }
 
     /// Writes the policy and its lists into a directory.
-    pub(crate) fn write(&self, directory: &Path) {
-        let write = |name: &str, text: String| std::fs::write(directory.join(name), text).unwrap();
+    ///
+    /// # Panics
+    /// If the directory cannot be written.
+    pub fn write(&self, directory: &Path) {
+        let write = |name: &str, text: String| {
+            std::fs::write(directory.join(name), text).expect("a directory of the test")
+        };
         write("policy.toml", self.toml());
         let held = self.held.iter().map(|id| format!("{id},litigation\n")).collect::<String>();
         write("holds.csv", format!("user_id,reason\n{held}"));

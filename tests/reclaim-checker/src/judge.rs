@@ -9,59 +9,60 @@ use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record};
 use boxseat_simulator::{Account, App, Deed, Doer, TrueUser, Truth, Verb};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::intent::Intent;
+use crate::intent::Intent;
 
-#[path = "judge/approvals.rs"]
 mod approvals;
-#[path = "judge/emptiness.rs"]
 mod emptiness;
-#[path = "judge/evidence.rs"]
 mod evidence;
-#[path = "judge/leavers.rs"]
 mod leavers;
 
 /// The inputs of a check.
-pub(crate) struct Case<'a> {
-    pub(crate) intent: &'a Intent,
+pub struct Case<'a> {
+    /// The policy.
+    pub intent: &'a Intent,
     /// Earlier policies, each with the time from which it was no longer in force, in order.
-    pub(crate) earlier: &'a [(DateTime<Utc>, Intent)],
+    pub earlier: &'a [(DateTime<Utc>, Intent)],
     /// The record.
-    pub(crate) deeds: &'a [Deed],
+    pub deeds: &'a [Deed],
     /// The truth of each snapshot that boxseat has read, without events, in order.
-    pub(crate) nights: &'a [Truth],
+    pub nights: &'a [Truth],
     /// The truth at the end, with events.
-    pub(crate) end: &'a Truth,
+    pub end: &'a Truth,
     /// What each snapshot knows about the admin log, in order; before the first one everything is known.
-    pub(crate) known: &'a [Known],
+    pub known: &'a [Known],
     /// Every entry that boxseat ever wrote to its journal, in order.
-    pub(crate) journal: &'a [Entry],
+    pub journal: &'a [Entry],
     /// The journal at the end. A restored copy lacks entries, and has taken in actions from the lake.
-    pub(crate) kept: &'a [Entry],
+    pub kept: &'a [Entry],
     /// Users that an operator offboards.
-    pub(crate) leavers: &'a [Leaver],
+    pub leavers: &'a [Leaver],
 }
 
 /// A user that an operator offboards (R19).
-pub(crate) struct Leaver {
-    pub(crate) user_id: String,
-    pub(crate) receiver_user_id: String,
-    pub(crate) at: DateTime<Utc>,
+pub struct Leaver {
+    /// The user.
+    pub user_id: String,
+    /// Who receives the content.
+    pub receiver_user_id: String,
+    /// When the operator named the user.
+    pub at: DateTime<Utc>,
 }
 
 /// What a snapshot knows about the admin log.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
-    pub(crate) at: DateTime<Utc>,
+pub struct Known {
+    /// When it was read.
+    pub at: DateTime<Utc>,
     /// The newest span in which every sign-in is known.
-    pub(crate) logins: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub logins: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// The same for edits.
-    pub(crate) edits: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub edits: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Whether the snapshot has the live stream position before it.
-    pub(crate) has_position: bool,
+    pub has_position: bool,
 }
 
 /// The violations, one sentence each; empty if there are none.
-pub(crate) fn broken(case: &Case<'_>) -> Vec<String> {
+pub fn broken(case: &Case<'_>) -> Vec<String> {
     let mut judge = Judge { case, logins: case.logins(), broken: Vec::new() };
     judge.calls();
     judge.evidence();
@@ -77,7 +78,7 @@ pub(crate) fn broken(case: &Case<'_>) -> Vec<String> {
 }
 
 /// Users that `undo` of a plan left suspended without an obstacle: to be checked right after it ended.
-pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
+pub fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
     let judge = Judge { case, logins: BTreeMap::new(), broken: Vec::new() };
     // A user whose last suspension was tried by another plan belongs to that plan.
     let last: BTreeMap<&String, &String> = case

@@ -4,8 +4,8 @@ use boxseat_schemas::reclaim::ReasonCode;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 
 use super::{Run, Skip};
-use crate::reclaim::journal::state::Reading;
-use crate::reclaim::rules::figures::size;
+use crate::journal::state::Reading;
+use crate::rules::figures::size;
 
 impl Run<'_> {
     /// Whether an account, counted just now, holds less than before the adoption. Then a transfer may have been made that the journal

@@ -7,21 +7,21 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{ApplyEnv, Task};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::approval::Required;
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::state::{JournalState, PlanState};
-use crate::reclaim::rules::snapshot::Snapshot;
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::journal::approval::Required;
+use crate::journal::plans::PlanFile;
+use crate::journal::state::{JournalState, PlanState};
+use crate::rules::snapshot::Snapshot;
 
 /// Maximum age of the snapshot on which the policy is evaluated again (R10).
-pub(crate) const SNAPSHOT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
+pub const SNAPSHOT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
 
 /// R7, R9, R10: whether a plan may be applied at all.
 ///
 /// # Errors
 /// `Refused` with the rule that forbids it.
-pub(crate) fn admit(
+pub fn admit(
     file: &PlanFile,
     past: &JournalState,
     required: &Required,
@@ -71,7 +71,7 @@ pub(crate) fn admit(
 ///
 /// # Errors
 /// `Refused`.
-pub(crate) fn ours<'p>(
+pub fn ours<'p>(
     plan: &Plan,
     digest: &str,
     past: &'p JournalState,
@@ -143,7 +143,7 @@ pub(super) fn note(
 }
 
 /// Whether the day of an offboarding has come.
-pub(crate) fn is_due(origin: &Origin, today: NaiveDate) -> bool {
+pub fn is_due(origin: &Origin, today: NaiveDate) -> bool {
     match origin {
         Origin::Policy { .. } => true,
         Origin::Offboard { on } => on.is_none_or(|day| day <= today),
@@ -158,9 +158,8 @@ mod tests {
     use boxseat_schemas::reclaim::{ApprovalTerms, PlanEnd, Stage};
 
     use super::*;
-    use crate::reclaim::error::ErrorKind;
-    use crate::reclaim::journal::state::tests::{created, day, operator, past};
-    use crate::reclaim::testing::{idler, snapshot_time, snapshot};
+    use crate::error::ErrorKind;
+    use crate::testing::{created, day, idler, operator, past, snapshot, snapshot_time};
 
     fn plan() -> Plan {
         let snapshot = snapshot([idler("1")]);

@@ -6,8 +6,8 @@ use boxseat_schemas::reclaim::Plan;
 use super::Run;
 use super::content::items;
 use super::recheck::fails_for_one;
-use crate::reclaim::error::Error;
-use crate::reclaim::rules::snapshot::Snapshot;
+use crate::error::Error;
+use crate::rules::snapshot::Snapshot;
 
 impl Run<'_> {
     /// R16: our application may no longer see all users, so no further user is changed.
@@ -35,7 +35,7 @@ const CANARIES: usize = 3;
 
 /// Listed users that are in no such plan. As long as Box shows them, our rights are intact and Box works.
 #[derive(Debug, Clone)]
-pub(crate) struct Canaries(Vec<String>);
+pub struct Canaries(Vec<String>);
 
 /// What Box says about a user that we deleted.
 pub(super) enum Presence {
@@ -50,7 +50,7 @@ pub(super) enum Presence {
 impl Canaries {
     /// Three listed, active managed users that are in no such plan, the same ones every time. App users do not count: an
     /// application that lost "App + Enterprise" access still sees its own, and gets 404 for every other account.
-    pub(crate) fn of(snapshot: &Snapshot, plans: &[&Plan]) -> Self {
+    pub fn of(snapshot: &Snapshot, plans: &[&Plan]) -> Self {
         let is_planned =
             |id: &str| plans.iter().flat_map(|plan| &plan.people).any(|planned| planned.user_id == id);
         let canaries = snapshot.people.values().filter(|person| {

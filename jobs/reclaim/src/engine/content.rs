@@ -10,23 +10,24 @@ use boxseat_schemas::reclaim::{Ability, Record};
 use super::Run;
 use super::confirm::Canaries;
 use super::recheck::{fails_for_one, is_about_one};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::state::JournalState;
+use crate::error::Error;
+use crate::journal::state::JournalState;
 
 /// The items in an account's root folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Content {
+pub struct Content {
     /// Items the account owns; `None`: the folder could not be read.
-    pub(crate) owned_items: Option<u64>,
+    pub owned_items: Option<u64>,
     /// Of these, the items that others were invited to.
-    pub(crate) shared_items: Option<u64>,
+    pub shared_items: Option<u64>,
     /// Bytes, by the user object.
-    pub(crate) space_used_bytes: Option<i64>,
+    pub space_used_bytes: Option<i64>,
 }
 
 /// A reading, and what it showed about this Box.
-pub(crate) struct ContentReading {
-    pub(crate) content: Content,
+pub struct ContentReading {
+    /// What the account holds.
+    pub content: Content,
     /// For the journal.
     pub(crate) learned: Option<Record>,
 }
@@ -36,7 +37,7 @@ impl Content {
     ///
     /// # Errors
     /// What ends the run; a folder that cannot be read is no error.
-    pub(crate) async fn of(
+    pub async fn of(
         actor: &BoxActor,
         user: &User,
         allows_inactive: Option<bool>,

@@ -8,10 +8,10 @@ use chrono::TimeDelta;
 use super::confirm::Presence;
 use super::recheck::Recheck;
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
-use crate::reclaim::error::Error;
-use crate::reclaim::rules::emptiness::{Emptiness, emptiness};
-use crate::reclaim::rules::evaluator::Evaluator;
-use crate::reclaim::rules::offboarding::Progress;
+use crate::error::Error;
+use crate::rules::emptiness::{Emptiness, emptiness};
+use crate::rules::evaluator::Evaluator;
+use crate::rules::offboarding::Progress;
 
 /// Users deleted between two readings of the admin log (R11).
 const BATCH: usize = 20;

@@ -16,8 +16,8 @@ use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::spool::Request;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::StreamMark;
+use crate::error::Error;
+use crate::journal::StreamMark;
 
 /// Box drops positions of its live stream after 14 days, and then returns no events and no error.
 const OLDEST_POSITION: TimeDelta = TimeDelta::days(13);

@@ -6,42 +6,54 @@ use boxseat_schemas::reclaim::{Ability, Action, Plan, PlanEnd, ReasonCode, Recor
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::{Canaries, Content, Now, fresh, reread_to_lock_out, unfit};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::state::JournalState;
-use crate::reclaim::rules::offboarding::{forbids, is_locked_out};
-use crate::reclaim::rules::plan::{actions, name};
-use crate::reclaim::rules::policy::{Policy, WhenRefused};
-use crate::reclaim::rules::policy_inputs::PolicyInputs;
-use crate::reclaim::rules::restore::moved;
-use crate::reclaim::rules::snapshot::{Person, Snapshot};
+use crate::error::Error;
+use crate::journal::state::JournalState;
+use crate::rules::offboarding::{forbids, is_locked_out};
+use crate::rules::plan::{actions, name};
+use crate::rules::policy::{Policy, WhenRefused};
+use crate::rules::policy_inputs::PolicyInputs;
+use crate::rules::restore::moved;
+use crate::rules::snapshot::{Person, Snapshot};
 
 /// The leaver, the receiver, and the policy.
 #[derive(Clone, Copy)]
-pub(crate) struct Leaving<'a> {
-    pub(crate) policy: Option<&'a Policy>,
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) past: &'a JournalState,
-    pub(crate) inputs: &'a PolicyInputs,
-    pub(crate) person: &'a Person,
-    pub(crate) receiver: &'a Person,
-    /// The logins that name both.
-    pub(crate) login: &'a str,
-    pub(crate) transfer_to: &'a str,
+pub struct Leaving<'a> {
+    /// The policy, if one is configured.
+    pub policy: Option<&'a Policy>,
+    /// The latest snapshot.
+    pub snapshot: &'a Snapshot,
+    /// The journal's state.
+    pub past: &'a JournalState,
+    /// The lists next to the policy.
+    pub inputs: &'a PolicyInputs,
+    /// The leaver.
+    pub person: &'a Person,
+    /// The receiver of the content.
+    pub receiver: &'a Person,
+    /// The login that names the leaver.
+    pub login: &'a str,
+    /// The login that names the receiver.
+    pub transfer_to: &'a str,
     /// The day of the offboarding; `None`: at once.
-    pub(crate) on: Option<NaiveDate>,
-    pub(crate) ticket: Option<&'a str>,
-    pub(crate) by: &'a Operator,
-    pub(crate) now: DateTime<Utc>,
+    pub on: Option<NaiveDate>,
+    /// A ticket of the service desk.
+    pub ticket: Option<&'a str>,
+    /// Who plans.
+    pub by: &'a Operator,
+    /// The time of the command.
+    pub now: DateTime<Utc>,
 }
 
 /// What Box says now about the leaver and the receiver.
-pub(crate) struct Accounts {
-    pub(crate) now: Now,
-    pub(crate) content: Content,
+pub struct Accounts {
+    /// The account.
+    pub now: Now,
+    /// What the account holds.
+    pub content: Content,
     /// Whether an earlier plan has suspended the account and ended its sessions.
     is_locked_out_by_us: bool,
     /// The destination of content that an earlier plan has moved.
-    pub(crate) moved: Option<String>,
+    pub moved: Option<String>,
     /// Why nothing can move to the receiver yet.
     receiver_waits: Option<String>,
 }
@@ -51,7 +63,7 @@ impl Leaving<'_> {
     ///
     /// # Errors
     /// `Refused` for an account that is gone, has another login, or may not be offboarded; what ends the run.
-    pub(crate) async fn look(self, actor: &BoxActor) -> Result<Accounts, Error> {
+    pub async fn look(self, actor: &BoxActor) -> Result<Accounts, Error> {
         let Self { policy, snapshot, past, person, receiver, now: at, .. } = self;
         let code_names = policy.map(Policy::code_names).unwrap_or_default();
         let now = match reread_to_lock_out(actor, &person.user_id, &code_names, Some(person)).await? {
@@ -109,7 +121,7 @@ impl Leaving<'_> {
     }
 
     /// The plan.
-    pub(crate) fn plan(self, looked: &Accounts) -> Plan {
+    pub fn plan(self, looked: &Accounts) -> Plan {
         let Self { policy, snapshot, person, receiver, now, .. } = self;
         let standing = &looked.now.standing;
         let deletes = policy.is_some_and(|policy| policy.holds.is_some());
@@ -266,7 +278,8 @@ fn named(plan: Plan) -> Plan {
     Plan { plan_id: name(&plan).replacen(plan.stage.as_str(), "offboard", 1), ..plan }
 }
 
-pub(crate) fn group_names(snapshot: &Snapshot, ids: &[String]) -> Vec<String> {
+/// The names of groups, by their ids.
+pub fn group_names(snapshot: &Snapshot, ids: &[String]) -> Vec<String> {
     ids.iter().map(|id| snapshot.group_name(id)).collect()
 }
 
@@ -274,7 +287,7 @@ pub(crate) fn group_names(snapshot: &Snapshot, ids: &[String]) -> Vec<String> {
 /// withdrawn if the user is locked out and the content has not begun to move: the new one may name another receiver.
 ///
 /// *Killed* before the new plan: the user is in no open plan, and the same command makes one.
-pub(crate) fn gives_way(past: &JournalState, person: &Person, by: &Operator) -> Result<Vec<Record>, Error> {
+pub fn gives_way(past: &JournalState, person: &Person, by: &Operator) -> Result<Vec<Record>, Error> {
     let user_id = &person.user_id;
     let mut records = Vec::new();
     for (id, plan) in past.open_plans().filter(|(_, plan)| plan.user_ids.contains(user_id)) {

@@ -16,10 +16,10 @@ mod confirm;
 mod content;
 mod delete;
 pub(crate) mod feed;
-pub(crate) mod leaver_plan;
+pub mod leaver_plan;
 mod other_account;
 mod outcome;
-pub(crate) mod planning;
+pub mod planning;
 mod recheck;
 mod reconcile;
 mod refused;
@@ -38,69 +38,70 @@ use boxseat_schemas::reclaim::plan::{Operator, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, PlanEnd, ReasonCode, Record, Standing};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use crate::reclaim::error::{Error, ErrorKind};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::StreamMark;
-use crate::reclaim::journal::state::{ActionState, CAPS_WINDOW, JournalState};
-use crate::reclaim::rules::evaluator::{Evaluator, refused};
-use crate::reclaim::rules::offboarding;
-use crate::reclaim::rules::policy::Policy;
-use crate::reclaim::rules::policy_inputs::PolicyInputs;
-use crate::reclaim::rules::snapshot::Snapshot;
+use crate::error::{Error, ErrorKind};
+use crate::journal::Journal;
+use crate::journal::StreamMark;
+use crate::journal::state::{ActionState, CAPS_WINDOW, JournalState};
+use crate::rules::evaluator::{Evaluator, refused};
+use crate::rules::offboarding;
+use crate::rules::policy::Policy;
+use crate::rules::policy_inputs::PolicyInputs;
+use crate::rules::snapshot::Snapshot;
 use feed::{Feed, FeedBrief};
 use steps::Steps;
 
-pub(crate) use begin::{SNAPSHOT_MAX_AGE, admit, is_due, ours};
-pub(crate) use confirm::Canaries;
-pub(crate) use content::Content;
-pub(crate) use outcome::{Applied, UserOutcome};
-pub(crate) use recheck::{Now, fresh, reread_to_lock_out};
-pub(crate) use reconcile::reconcile;
+pub use begin::{SNAPSHOT_MAX_AGE, admit, is_due, ours};
+pub use confirm::Canaries;
+pub use content::Content;
+pub use outcome::{Applied, UserOutcome};
+pub use recheck::Now;
+pub(crate) use recheck::{fresh, reread_to_lock_out};
+pub use reconcile::reconcile;
 pub(crate) use transfer::unfit;
-pub(crate) use undo::{Scope, take_out, undo};
-pub(crate) use verify::verify_transfers;
-pub(crate) use window::close_windows;
+pub use undo::{Scope, take_out, undo};
+pub use verify::verify_transfers;
+pub use window::close_windows;
 
 /// The inputs of an apply: plain values.
 #[derive(Clone, Copy)]
-pub(crate) struct Task<'a> {
+pub struct Task<'a> {
     /// The plan; its digest is already known to be the journal's.
-    pub(crate) plan: &'a Plan,
+    pub plan: &'a Plan,
     /// The present policy; `None` for an offboarding without one.
-    pub(crate) policy: Option<&'a Policy>,
+    pub policy: Option<&'a Policy>,
     /// The latest snapshot.
-    pub(crate) snapshot: &'a Snapshot,
+    pub snapshot: &'a Snapshot,
     /// The lists next to the policy.
-    pub(crate) inputs: &'a PolicyInputs,
+    pub inputs: &'a PolicyInputs,
     /// The live stream position before that snapshot; `None`: unknown.
-    pub(crate) mark: Option<&'a StreamMark>,
+    pub mark: Option<&'a StreamMark>,
     /// `[offboard] people_per_day`.
-    pub(crate) leavers_per_day: usize,
+    pub leavers_per_day: usize,
 }
 
 /// The environment in which an apply acts.
 #[derive(Clone, Copy)]
-pub(crate) struct ApplyEnv<'a> {
+pub struct ApplyEnv<'a> {
     /// Reads the admin log.
-    pub(crate) reader: &'a BoxReader,
+    pub reader: &'a BoxReader,
     /// Reads and changes users.
-    pub(crate) actor: &'a BoxActor,
+    pub actor: &'a BoxActor,
     /// The data clock.
-    pub(crate) clock: &'a Clock,
+    pub clock: &'a Clock,
     /// Who applies.
-    pub(crate) by: &'a Operator,
+    pub by: &'a Operator,
     /// Users processed at the same time.
-    pub(crate) concurrency: usize,
+    pub concurrency: usize,
     /// Whether our clock must agree with Box's: not in a rehearsal.
-    pub(crate) check_clock: bool,
+    pub check_clock: bool,
     /// Where the head of the journal is stored outside of the journal.
-    pub(crate) anchors: &'a dyn Anchors,
+    pub anchors: &'a dyn Anchors,
     /// The points at which a test can stop the process.
-    pub(crate) crash: &'a (dyn Fn(&str) -> Result<(), Error> + Sync),
+    pub crash: &'a (dyn Fn(&str) -> Result<(), Error> + Sync),
 }
 
 /// Stores the head of the journal outside of it.
-pub(crate) trait Anchors: Sync {
+pub trait Anchors: Sync {
     /// Writes the head.
     ///
     /// # Errors
@@ -127,11 +128,7 @@ pub(crate) struct Run<'a> {
 ///
 /// # Errors
 /// What ends the process: the disk, a stop, a crash made by a test. A guard that stopped the run is in [`Applied::stopped`].
-pub(crate) async fn apply(
-    task: Task<'_>,
-    env: ApplyEnv<'_>,
-    journal: &mut Journal,
-) -> Result<Applied, Error> {
+pub async fn apply(task: Task<'_>, env: ApplyEnv<'_>, journal: &mut Journal) -> Result<Applied, Error> {
     let run = Run::begin(task, env, journal).await?;
     let now = run.now();
     let mut applied = Applied::default();
@@ -545,7 +542,7 @@ impl CallResult {
 }
 
 /// Whether a plan has nothing more to do for a user.
-pub(crate) fn is_done(past: &JournalState, plan: &Plan, planned: &PlannedPerson) -> bool {
+pub fn is_done(past: &JournalState, plan: &Plan, planned: &PlannedPerson) -> bool {
     past.people.get(&planned.user_id).is_some_and(|person| person.final_skip(&plan.plan_id).is_some())
         || planned.actions.iter().all(|action| has_done(past, &plan.plan_id, &planned.user_id, *action))
 }

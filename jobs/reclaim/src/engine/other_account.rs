@@ -6,7 +6,7 @@ use boxseat_schemas::text::excerpt;
 use chrono::{DateTime, Utc};
 
 use super::Skip;
-use crate::reclaim::rules::snapshot::Person;
+use crate::rules::snapshot::Person;
 
 /// R12: whether the record that Box returned is not the user of the snapshot: it is of another type, or was created at another time, so
 /// another account has the id. A time that is missing stops everything but the lock-out of a leaver (R19).
@@ -46,7 +46,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::reclaim::testing::idler;
+    use crate::testing::idler;
 
     /// Why: the fresh reading was compared in nothing that an account keeps for life. Another account under the same id was suspended.
     #[test]

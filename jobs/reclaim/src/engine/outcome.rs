@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Outcome, Plan, ReasonCode, Recorded};
 
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::state::JournalState;
+use crate::error::Error;
+use crate::journal::state::JournalState;
 
 /// The outcome of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum UserOutcome {
+pub enum UserOutcome {
     /// Every action of the plan was done, now or before.
     Done,
     /// Undone, but something does not come back: what, as a sentence (R18).
@@ -33,7 +33,7 @@ pub(crate) enum UserOutcome {
 
 impl UserOutcome {
     /// The reason code, for tables.
-    pub(crate) fn word(&self) -> &str {
+    pub fn word(&self) -> &str {
         match self {
             Self::Done | Self::DoneInPart(_) => Outcome::Done.as_str(),
             Self::NotDue(_) => ReasonCode::NotDue.as_str(),
@@ -46,12 +46,12 @@ impl UserOutcome {
     }
 
     /// Whether every action was done, now or before.
-    pub(crate) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         matches!(self, Self::Done | Self::DoneInPart(_))
     }
 
     /// Whether there was nothing to undo.
-    pub(crate) fn is_untouched(&self) -> bool {
+    pub fn is_untouched(&self) -> bool {
         matches!(self, Self::Skipped(ReasonCode::NothingToUndo, _))
     }
 
@@ -65,7 +65,7 @@ impl UserOutcome {
     }
 
     /// The sentence.
-    pub(crate) fn detail(&self) -> &str {
+    pub fn detail(&self) -> &str {
         match self {
             Self::Done => "",
             Self::Skipped(_, detail) | Self::Waiting(_, detail) | Self::SkippedBefore(_, detail) => detail,
@@ -80,11 +80,11 @@ impl UserOutcome {
 
 /// The result of one apply.
 #[derive(Debug, Default)]
-pub(crate) struct Applied {
+pub struct Applied {
     /// By user id.
-    pub(crate) people: BTreeMap<String, UserOutcome>,
+    pub people: BTreeMap<String, UserOutcome>,
     /// What stopped the run before its end.
-    pub(crate) stopped: Option<Error>,
+    pub stopped: Option<Error>,
     /// Whether the plan is done.
     pub(crate) is_closed: bool,
 }
@@ -106,13 +106,13 @@ impl Applied {
     }
 
     /// How many users have such an outcome.
-    pub(crate) fn count(&self, is_counted: impl Fn(&UserOutcome) -> bool) -> usize {
+    pub fn count(&self, is_counted: impl Fn(&UserOutcome) -> bool) -> usize {
         self.people.values().filter(|fate| is_counted(fate)).count()
     }
 
     /// How many users were not done, by reason code, the most frequent first, with logins if they are few: `57 owns_shared_content,
     /// 1 locked (jo@acme.test)`.
-    pub(crate) fn others(&self, plan: &Plan) -> String {
+    pub fn others(&self, plan: &Plan) -> String {
         let mut by_word = BTreeMap::<&str, Vec<&str>>::new();
         for (user_id, fate) in self.people.iter().filter(|(_, fate)| !fate.is_done()) {
             let planned = plan.people.iter().find(|planned| planned.user_id == *user_id);
@@ -129,7 +129,7 @@ impl Applied {
     }
 
     /// Whether the run reached its end and every action that was due and allowed was done.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.stopped.is_none() && self.people.values().all(UserOutcome::is_as_planned)
     }
 }

@@ -9,42 +9,42 @@ use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{PlanEnd, Stage};
 use chrono::{DateTime, Utc};
 
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::approval::terms;
-use crate::reclaim::journal::plans::{PlanFile, expired_plans};
-use crate::reclaim::journal::state::PlanState;
-use crate::reclaim::rules::evaluator::{Evaluator, refused};
-use crate::reclaim::rules::plan::{Making, fit, make};
-use crate::reclaim::rules::policy::Policy;
-use crate::reclaim::rules::policy_inputs::PolicyInputs;
-use crate::reclaim::rules::snapshot::Snapshot;
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::journal::approval::terms;
+use crate::journal::plans::{PlanFile, expired_plans};
+use crate::journal::state::PlanState;
+use crate::rules::evaluator::{Evaluator, refused};
+use crate::rules::plan::{Making, fit, make};
+use crate::rules::policy::Policy;
+use crate::rules::policy_inputs::PolicyInputs;
+use crate::rules::snapshot::Snapshot;
 
 /// The inputs of the planning.
-pub(crate) struct Planning<'a> {
+pub struct Planning<'a> {
     /// The directory of the store.
-    pub(crate) root: &'a Path,
+    pub root: &'a Path,
     /// The policy.
-    pub(crate) policy: &'a Policy,
+    pub policy: &'a Policy,
     /// The lists next to the policy.
-    pub(crate) inputs: &'a PolicyInputs,
+    pub inputs: &'a PolicyInputs,
     /// The latest snapshot.
-    pub(crate) snapshot: &'a Snapshot,
+    pub snapshot: &'a Snapshot,
     /// The time of the command.
-    pub(crate) now: DateTime<Utc>,
+    pub now: DateTime<Utc>,
     /// Who plans.
-    pub(crate) by: &'a Operator,
+    pub by: &'a Operator,
     /// A ticket of the service desk.
-    pub(crate) ticket: Option<&'a str>,
+    pub ticket: Option<&'a str>,
     /// The stages to plan.
-    pub(crate) stages: &'a [Stage],
+    pub stages: &'a [Stage],
     /// What happens to an open plan without an approval.
-    pub(crate) waiting: Waiting,
+    pub waiting: Waiting,
 }
 
 /// What happens to an open plan without an approval when its stage is planned again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub enum Waiting {
     /// It is replaced: an operator requested a plan of the latest snapshot.
     GivesWay,
     /// It stays until it expires: an operator may be reading it, and a scheduled job must not replace it.
@@ -53,22 +53,22 @@ pub(crate) enum Waiting {
 
 /// The result.
 #[derive(Debug, Default)]
-pub(crate) struct Planned {
+pub struct Planned {
     /// The new plans.
-    pub(crate) made: Vec<PlanFile>,
+    pub made: Vec<PlanFile>,
     /// Plans that were replaced, and why: `withdrawn`, `expired`.
-    pub(crate) closed: Vec<(String, PlanEnd)>,
+    pub closed: Vec<(String, PlanEnd)>,
     /// Stages with an open plan that stays.
-    pub(crate) standing: Vec<(Stage, String)>,
+    pub standing: Vec<(Stage, String)>,
     /// Users that were evaluated and enter no stage.
-    pub(crate) left_out: usize,
+    pub left_out: usize,
 }
 
 /// Plans the stages, and closes the plans that are replaced.
 ///
 /// # Errors
 /// `Refused` with every rule for which no plan may be made; the journal's and the disk's.
-pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, Error> {
+pub fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, Error> {
     let Planning { root, policy, inputs, snapshot, now, by, .. } = *planning;
     fit(snapshot, now).map_err(|refusal| refused(&[refusal]))?;
     let approval = &terms(&policy.approval)?;
@@ -131,4 +131,4 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
 }
 
 /// Every stage, in the order in which a user passes them.
-pub(crate) const ALL_STAGES: [Stage; 3] = [Stage::Suspend, Stage::Transfer, Stage::Delete];
+pub const ALL_STAGES: [Stage; 3] = [Stage::Suspend, Stage::Transfer, Stage::Delete];

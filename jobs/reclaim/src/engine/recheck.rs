@@ -11,15 +11,16 @@ use super::confirm::Canaries;
 use super::feed::News;
 use super::other_account::other_account;
 use super::{CallResult, Run, Skip, Task, UserOutcome};
-use crate::reclaim::error::Error;
-use crate::reclaim::rules::evaluator::{Evaluator, Verdict, changed, never};
-use crate::reclaim::rules::offboarding;
-use crate::reclaim::rules::snapshot::{Person, Snapshot};
+use crate::error::Error;
+use crate::rules::evaluator::{Evaluator, Verdict, changed, never};
+use crate::rules::offboarding;
+use crate::rules::snapshot::{Person, Snapshot};
 
 /// A user, read just now.
-pub(crate) struct Now {
+pub struct Now {
     pub(crate) user: User,
-    pub(crate) standing: Standing,
+    /// What a plan compares.
+    pub standing: Standing,
 }
 
 /// A call may follow within this time after the account was read (R12). A process can be stopped, and a machine can sleep, between

@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::confirm::{Canaries, Presence};
 use super::recheck::{fails_for_one, reread};
 use super::{ApplyEnv, CallResult, verify};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::state::ActionState;
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::journal::state::ActionState;
 
 /// A call whose process has ended may still reach Box within this time.
 const ON_ITS_WAY: TimeDelta = TimeDelta::minutes(1);
@@ -22,7 +22,7 @@ const IN_THE_WORKS: TimeDelta = TimeDelta::minutes(10);
 ///
 /// # Errors
 /// The journal's, and what ends the run.
-pub(crate) async fn reconcile(
+pub async fn reconcile(
     env: ApplyEnv<'_>,
     journal: &mut Journal,
     canaries: &Canaries,

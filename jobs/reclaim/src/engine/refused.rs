@@ -8,7 +8,7 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode};
 
 use super::{CallResult, Run, Skip, UserOutcome};
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 impl Run<'_> {
     /// A read was refused: stops the run if the canary is refused, too.

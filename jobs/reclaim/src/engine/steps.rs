@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use boxseat_schemas::reclaim::{Action, Attempt, Record};
 
 use super::{ApplyEnv, CallResult};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::state::JournalState;
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::journal::state::JournalState;
 
 /// The journal as one apply writes to it.
 #[derive(Clone, Copy)]

@@ -8,9 +8,9 @@ use futures::stream;
 
 use super::recheck::{Now, Recheck, fails_for_one, standing};
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
-use crate::reclaim::error::Error;
-use crate::reclaim::rules::evaluator::Evaluator;
-use crate::reclaim::rules::policy::SharedContent;
+use crate::error::Error;
+use crate::rules::evaluator::Evaluator;
+use crate::rules::policy::SharedContent;
 
 impl Run<'_> {
     /// Suspends the users that still qualify, a hundred at a time, several at once. After each hundred their sessions are ended.

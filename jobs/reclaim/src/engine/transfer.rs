@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use super::other_account::other_account;
 use super::recheck::{Recheck, fails_for_one};
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
-use crate::reclaim::error::Error;
-use crate::reclaim::rules::emptiness::{APART, Count, count_before};
-use crate::reclaim::rules::evaluator::Evaluator;
-use crate::reclaim::rules::figures::size;
-use crate::reclaim::rules::policy::WhenRefused;
+use crate::error::Error;
+use crate::rules::emptiness::{APART, Count, count_before};
+use crate::rules::evaluator::Evaluator;
+use crate::rules::figures::size;
+use crate::rules::policy::WhenRefused;
 
 /// R14: what follows from a refusal under `when_refused = "stop"`.
 const STAYS_FULL: &str = "Box may not move content of an inactive account: the content stays and so does the seat; [transfer] when_refused = \"reactivate\" makes the account active for the transfer";

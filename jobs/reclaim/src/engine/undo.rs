@@ -1,6 +1,6 @@
 //! R18: undoing a plan, for all of its users or for some.
 //!
-//! A suspension is undone only while it is still in force ([`crate::reclaim::rules::restore`] has the rule). Moved content and deleted
+//! A suspension is undone only while it is still in force ([`crate::rules::restore`] has the rule). Moved content and deleted
 //! accounts do not come back; the result says so.
 
 use boxseat_pipeline::client::{Found, Wrote};
@@ -12,14 +12,14 @@ use futures::stream;
 
 use super::recheck::{fails_for_one, reread, standing};
 use super::{Applied, ApplyEnv, CallResult, Run, Task, UserOutcome};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::state::{ActionState, JournalState, PlanState, unfinished};
-use crate::reclaim::rules::restore::{Account, obstacle, remains};
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::journal::state::{ActionState, JournalState, PlanState, unfinished};
+use crate::rules::restore::{Account, obstacle, remains};
 
 /// What an undo does with the plan itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
+pub enum Scope {
     /// Closes the plan.
     WholePlan,
     /// The plan does nothing more for the users of the task, and stays open for others.
@@ -31,7 +31,7 @@ pub(crate) enum Scope {
 ///
 /// # Errors
 /// As [`super::apply`].
-pub(crate) async fn undo(
+pub async fn undo(
     task: Task<'_>,
     scope: Scope,
     env: ApplyEnv<'_>,
@@ -208,7 +208,7 @@ impl Run<'_> {
 }
 
 /// The entry that ends a plan for one user; `None` if it has ended already, or the plan is closed.
-pub(crate) fn take_out(past: &JournalState, plan_id: &str, user_id: &str) -> Option<Record> {
+pub fn take_out(past: &JournalState, plan_id: &str, user_id: &str) -> Option<Record> {
     let is_open = past.plans.get(plan_id).is_some_and(PlanState::is_open);
     let is_done = past.people.get(user_id).is_some_and(|known| known.final_skip(plan_id).is_some());
     (is_open && !is_done).then(|| Record::Skipped {

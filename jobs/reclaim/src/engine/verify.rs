@@ -12,11 +12,11 @@ use super::confirm::Canaries;
 use super::content::{Content, items};
 use super::recheck::fails_for_one;
 use super::{ApplyEnv, CallResult, Run};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::state::{ActionState, JournalState, Reading};
-use crate::reclaim::rules::emptiness::{APART, Emptiness, emptiness};
-use crate::reclaim::rules::snapshot::Snapshot;
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::journal::state::{ActionState, JournalState, Reading};
+use crate::rules::emptiness::{APART, Emptiness, emptiness};
+use crate::rules::snapshot::Snapshot;
 
 /// A transfer that has moved nothing after this time never began: Box answers within ten minutes, and the slowest reported
 /// transfers took a day.
@@ -26,7 +26,7 @@ const NEVER_BEGUN_AFTER: TimeDelta = TimeDelta::hours(48);
 ///
 /// # Errors
 /// The journal's, and what ends the run.
-pub(crate) async fn verify_transfers(
+pub async fn verify_transfers(
     env: ApplyEnv<'_>,
     journal: &mut Journal,
     canaries: &Canaries,
@@ -271,7 +271,7 @@ const _: () = assert!(APART.num_hours() == 20, "R15");
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::journal::state::tests::day;
+    use crate::testing::day;
 
     /// R13, R14: every intent gets a final outcome in the end, and only a transfer that certainly moved nothing may be made again.
     #[test]

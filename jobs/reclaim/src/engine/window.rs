@@ -18,9 +18,9 @@ use super::confirm::Canaries;
 use super::recheck::{Now, standing};
 use super::steps::Steps;
 use super::{ApplyEnv, CallResult, Run, UserOutcome};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::state::ActionState;
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::journal::state::ActionState;
 
 impl Run<'_> {
     /// Makes the account active, moves its content, and suspends it again.
@@ -74,7 +74,7 @@ impl Run<'_> {
 ///
 /// # Errors
 /// `Refused` naming the account that could not be suspended again; the journal's, and what ends the run.
-pub(crate) async fn close_windows(
+pub async fn close_windows(
     env: ApplyEnv<'_>,
     journal: &mut Journal,
     canaries: &Canaries,

@@ -13,14 +13,14 @@ use super::operator::{OsUserCounts, identity, operators_needed};
 use super::plans::PlanFile;
 use super::signature::{entries, key_of, signer};
 use super::state::{self, PlanState};
-use crate::reclaim::error::Error;
-use crate::reclaim::rules::policy::Approval;
+use crate::error::Error;
+use crate::rules::policy::Approval;
 
 /// What a policy demands of an approval, with the signers of its list.
 ///
 /// # Errors
 /// `Usage` if the list cannot be read, has a line that is no entry, or has no signer.
-pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, Error> {
+pub fn terms(approval: &Approval) -> Result<ApprovalTerms, Error> {
     let Approval { allowed_signers, is_two_person, approvers } = approval;
     let mut terms =
         ApprovalTerms { signers: Vec::new(), approvers: *approvers, is_two_person: *is_two_person };
@@ -40,7 +40,7 @@ pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, Error> {
 
 /// What the approvals of one plan must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Required {
+pub struct Required {
     /// A signature must be by a key of each of these lists.
     lists: Vec<String>,
     is_signed: bool,
@@ -50,27 +50,27 @@ pub(crate) struct Required {
 
 /// One approval, planned or given.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Given<'a> {
+pub struct Given<'a> {
     /// The user of the operating system.
-    pub(crate) os_user: &'a str,
+    pub os_user: &'a str,
     /// The signature as PEM text.
-    pub(crate) signature: Option<&'a [u8]>,
+    pub signature: Option<&'a [u8]>,
     /// When: a key must have been valid then.
-    pub(crate) at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
 }
 
 /// Who approved, once the approval counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Approver {
+pub struct Approver {
     /// The principal, if the approval is signed.
-    pub(crate) principal: Option<String>,
+    pub principal: Option<String>,
     /// What distinguishes two approvers: the key, or the user of the operating system.
     identity: String,
 }
 
 impl Required {
     /// The stricter of what the plan pins and what the configured policy demands.
-    pub(crate) fn of(plan: &Plan, configured: Option<&ApprovalTerms>) -> Self {
+    pub fn of(plan: &Plan, configured: Option<&ApprovalTerms>) -> Self {
         let first = match (&plan.approval, &plan.origin) {
             (Some(pinned), _) => Self::by(pinned),
             (None, Origin::Policy { is_signed, is_two_person, .. }) => Self {
@@ -99,27 +99,27 @@ impl Required {
     }
 
     /// Whether an approval must be signed.
-    pub(crate) fn is_signed(&self) -> bool {
+    pub fn is_signed(&self) -> bool {
         self.is_signed
     }
 
     /// Whether the user who planned may not approve.
-    pub(crate) fn is_two_person(&self) -> bool {
+    pub fn is_two_person(&self) -> bool {
         self.is_two_person
     }
 
     /// How many approvers are needed.
-    pub(crate) fn approvers(&self) -> usize {
+    pub fn approvers(&self) -> usize {
         self.approvers
     }
 
     /// Whether the planner may approve alone and without a signature.
-    pub(crate) fn is_given_by_planner(&self) -> bool {
+    pub fn is_given_by_planner(&self) -> bool {
         !self.is_signed && !self.is_two_person && self.approvers == 1
     }
 
     /// How approvals depend on the user of the operating system.
-    pub(crate) fn os_user_counts(&self) -> OsUserCounts {
+    pub fn os_user_counts(&self) -> OsUserCounts {
         let approvers = u32::try_from(self.approvers).unwrap_or(u32::MAX);
         OsUserCounts::of(operators_needed(self.is_two_person, approvers), self.is_signed)
     }
@@ -128,7 +128,7 @@ impl Required {
     ///
     /// # Errors
     /// A sentence with the reason.
-    pub(crate) fn check(&self, given: Given<'_>, planned_by: &str, plan: &[u8]) -> Result<Approver, String> {
+    pub fn check(&self, given: Given<'_>, planned_by: &str, plan: &[u8]) -> Result<Approver, String> {
         if self.is_two_person && identity(given.os_user) == identity(planned_by) {
             return Err(format!(
                 "{planned_by} made the plan, and the policy requires another user to approve it"
@@ -153,7 +153,7 @@ impl Required {
 
     /// How many different approvers a plan has, and why the other approvals do not count. With `two_person`, signatures by one user of the
     /// operating system are one approver, and so are signatures by one key.
-    pub(crate) fn count(&self, known: &PlanState, file: &PlanFile) -> (usize, Vec<String>) {
+    pub fn count(&self, known: &PlanState, file: &PlanFile) -> (usize, Vec<String>) {
         self.approvers_of(known, &file.bytes)
     }
 
@@ -204,7 +204,7 @@ impl Required {
     }
 
     /// How to approve a plan.
-    pub(crate) fn command(&self, plan_id: &str) -> String {
+    pub fn command(&self, plan_id: &str) -> String {
         let signature = if self.is_signed { " --signature FILE" } else { "" };
         format!("boxseat reclaim approve {plan_id}{signature}")
     }
@@ -231,8 +231,8 @@ mod tests {
     use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
 
     use super::super::signature::NAMESPACE;
-    use super::super::state::tests::{created, day, operator, past};
     use super::*;
+    use crate::testing::{created, day, operator, past};
 
     fn key(seed: u8) -> PrivateKey {
         PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))

@@ -26,17 +26,17 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-pub(crate) use self::erasure_key::{ErasureKey, erasure_directory};
+pub use self::erasure_key::{ErasureKey, erasure_directory};
 use self::file::Contents;
-pub(crate) use self::file::Seals;
-pub(crate) use self::seal::ANCHOR_FILE;
+pub use self::file::Seals;
+pub use self::seal::ANCHOR_FILE;
 use self::seal::Anchor;
-pub(crate) use self::seal::{JournalKey, KeyFile, StoreKey, anchored_key, store_key};
+pub use self::seal::{JournalKey, KeyFile, StoreKey, anchored_key, store_key};
 use super::state::JournalState;
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// The journal, and the state that follows from it.
-pub(crate) struct Journal {
+pub struct Journal {
     disk: Disk,
     entries: Vec<Entry>,
     /// SHA-256 of the last entry as it is on disk.
@@ -64,7 +64,6 @@ enum Disk {
     /// For reading only.
     Read,
     /// In memory only, for thousands of simulated worlds.
-    #[cfg(test)]
     Memory,
 }
 
@@ -73,7 +72,7 @@ impl Journal {
     ///
     /// # Errors
     /// `Refused` for corruption, a broken chain, a missing seal or key, or another store's journal; `Failed` for the disk.
-    pub(crate) fn open(
+    pub fn open(
         root: &Path,
         store_id: Uuid,
         configured: &JournalKey,
@@ -86,7 +85,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub(crate) fn open_as(
+    pub fn open_as(
         root: &Path,
         store_id: Uuid,
         configured: &JournalKey,
@@ -119,24 +118,19 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub(crate) fn read(
-        root: &Path,
-        store_id: Uuid,
-        configured: &JournalKey,
-        seals: Seals,
-    ) -> Result<Self, Error> {
+    pub fn read(root: &Path, store_id: Uuid, configured: &JournalKey, seals: Seals) -> Result<Self, Error> {
         Ok(Self::over(file::read(root, store_id, configured.public.as_ref(), seals)?))
     }
 
-    /// A journal that is never on disk.
-    #[cfg(test)]
-    pub(crate) fn in_memory() -> Self {
+    /// A journal that is never on disk: for tests.
+    #[must_use]
+    pub fn in_memory() -> Self {
         Self { disk: Disk::Memory, ..Self::over(Contents::default()) }
     }
 
-    /// A copy that ends with an entry, like a backup of that time.
-    #[cfg(test)]
-    pub(crate) fn copy_until(&self, sequence: u64) -> Self {
+    /// A copy that ends with an entry, like a backup of that time; it is in memory, too.
+    #[must_use]
+    pub fn copy_until(&self, sequence: u64) -> Self {
         let entries = self.entries.iter().filter(|entry| entry.sequence <= sequence).cloned().collect();
         let head = self.hash_of(sequence).expect("an entry of this journal").to_owned();
         Self { disk: Disk::Memory, ..Self::over(Contents { entries, head, ..Contents::default() }) }
@@ -149,7 +143,7 @@ impl Journal {
     }
 
     /// Writes the place before the next entry. A command that writes nothing binds nothing.
-    pub(crate) fn bind(&mut self, place: Place, by: Operator) {
+    pub fn bind(&mut self, place: Place, by: Operator) {
         self.before_next = Some(Record::Bound { place, by, adoption: None });
     }
 
@@ -157,7 +151,7 @@ impl Journal {
     ///
     /// # Errors
     /// `Failed` if the disk fails: then the call that the entry announces must not be made.
-    pub(crate) fn append(&mut self, at: DateTime<Utc>, record: Record) -> Result<&Entry, Error> {
+    pub fn append(&mut self, at: DateTime<Utc>, record: Record) -> Result<&Entry, Error> {
         if self.unsealed > 0 && self.sequence() == self.unsealed {
             let begun =
                 Record::SealBegun { unsealed_entries: self.unsealed, unsealed_head: self.head.clone() };
@@ -176,7 +170,6 @@ impl Journal {
         let text = serde_json::to_vec(&entry).expect("an entry is plain data");
         match &mut self.disk {
             Disk::Read => return Err(Error::refused("the journal was opened for reading alone")),
-            #[cfg(test)]
             Disk::Memory => {}
             Disk::Open { path, file, len, sha256, key, .. } => {
                 let seal = key.seal(&text)?;
@@ -200,7 +193,7 @@ impl Journal {
     ///
     /// # Errors
     /// The disk's.
-    pub(crate) fn anchor(&self) -> Result<(), Error> {
+    pub fn anchor(&self) -> Result<(), Error> {
         match (&self.disk, &self.anchor) {
             (Disk::Open { root, .. }, Some(anchor)) => anchor.at(self.sequence(), &self.head).write(root),
             _ => Ok(()),
@@ -211,7 +204,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::append`].
-    pub(crate) fn close_plan(
+    pub fn close_plan(
         &mut self,
         plan_id: &str,
         because: PlanEnd,
@@ -230,7 +223,7 @@ impl Journal {
     ///
     /// # Errors
     /// `Failed` for the disk.
-    pub(crate) fn erase(
+    pub fn erase(
         self,
         store_id: Uuid,
         configured: &JournalKey,
@@ -274,22 +267,22 @@ impl Journal {
     }
 
     /// All entries, in order.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// The state that follows from the entries.
-    pub(crate) fn past(&self) -> &JournalState {
+    pub fn past(&self) -> &JournalState {
         &self.past
     }
 
     /// The number of the last entry; 0 for an empty journal.
-    pub(crate) fn sequence(&self) -> u64 {
+    pub fn sequence(&self) -> u64 {
         self.entries.last().map_or(0, |entry| entry.sequence)
     }
 
     /// The hash of the last entry: a stored copy proves later that no earlier entry was changed (R9).
-    pub(crate) fn head(&self) -> &str {
+    pub fn head(&self) -> &str {
         &self.head
     }
 
@@ -299,23 +292,23 @@ impl Journal {
     }
 
     /// How many entries the lake's anchor knows.
-    pub(crate) fn anchored_entries(&self) -> u64 {
+    pub fn anchored_entries(&self) -> u64 {
         self.anchor.as_ref().map_or(0, Anchor::entries)
     }
 
     /// The public key of the seals, once there is one.
-    pub(crate) fn public_key(&self) -> Option<&str> {
+    pub fn public_key(&self) -> Option<&str> {
         self.anchor.as_ref().map(Anchor::public_key)
     }
 
     /// How many entries at the beginning have no seal: an older version wrote them.
-    pub(crate) fn unsealed(&self) -> u64 {
+    pub fn unsealed(&self) -> u64 {
         self.unsealed
     }
 }
 
 /// One process reclaims at a time (R17); `sync` has its own lock and may run at the same time.
-pub(crate) struct ReclaimLock {
+pub struct ReclaimLock {
     _lock: Lock,
 }
 
@@ -324,7 +317,7 @@ impl ReclaimLock {
     ///
     /// # Errors
     /// `TryLater` naming the holder.
-    pub(crate) fn take(root: &Path) -> Result<Self, Error> {
+    pub fn take(root: &Path) -> Result<Self, Error> {
         let directory = directory(root);
         DirBuilder::new()
             .recursive(true)
@@ -340,7 +333,7 @@ impl ReclaimLock {
 }
 
 /// The directory of reclamation's state.
-pub(crate) fn directory(root: &Path) -> PathBuf {
+pub fn directory(root: &Path) -> PathBuf {
     root.join("state/reclaim")
 }
 

@@ -1,20 +1,20 @@
 //! What reclamation keeps on disk: the journal of decisions and calls with its seals, the plans and their approvals, and the state
 //! that follows from the entries.
 
-pub(crate) mod approval;
+pub mod approval;
 mod log;
-pub(crate) mod operator;
-pub(crate) mod place;
-pub(crate) mod plans;
+pub mod operator;
+pub mod place;
+pub mod plans;
 mod position;
-pub(crate) mod seat_actions;
-pub(crate) mod signature;
-pub(crate) mod state;
+pub mod seat_actions;
+pub mod signature;
+pub mod state;
 mod witness;
 
-pub(crate) use log::{
+pub use log::{
     ANCHOR_FILE, ErasureKey, Journal, JournalKey, KeyFile, ReclaimLock, Seals, StoreKey, anchored_key,
     directory, erasure_directory, store_key,
 };
-pub(crate) use position::StreamMark;
-pub(crate) use witness::Witness;
+pub use position::StreamMark;
+pub use witness::Witness;

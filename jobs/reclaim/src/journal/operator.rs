@@ -8,25 +8,25 @@ use boxseat_schemas::text::is_hidden;
 use boxseat_storage::host;
 use nix::unistd::{Uid, User};
 
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// The operating system's user of this process, by the system's list of users, and the machine.
 ///
 /// `USER` and `LOGNAME` are not read: the user who runs the program sets them.
-pub(crate) fn operator() -> Operator {
+pub fn operator() -> Operator {
     let uid = Uid::effective();
     let name = User::from_uid(uid).ok().flatten().map(|user| user.name);
     Operator { os_user: name.unwrap_or_else(|| format!("uid {uid}")), host: host() }
 }
 
 /// How many different operators an approval needs: as many as approve, and two where planner and approver differ.
-pub(crate) fn operators_needed(is_two_person: bool, approvers: u32) -> u32 {
+pub fn operators_needed(is_two_person: bool, approvers: u32) -> u32 {
     approvers.max(if is_two_person { 2 } else { 1 })
 }
 
 /// How a rule depends on the user of the operating system that runs the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OsUserCounts {
+pub enum OsUserCounts {
     /// Signatures decide.
     No,
     /// The user is recorded.
@@ -37,7 +37,7 @@ pub(crate) enum OsUserCounts {
 
 impl OsUserCounts {
     /// Of `users` different users that are required.
-    pub(crate) fn of(users: u32, is_signed: bool) -> Self {
+    pub fn of(users: u32, is_signed: bool) -> Self {
         match users {
             _ if is_signed => Self::No,
             0 | 1 => Self::ByName,
@@ -50,7 +50,7 @@ impl OsUserCounts {
     ///
     /// # Errors
     /// `Refused` with the remedy.
-    pub(crate) fn check_namespace(self) -> Result<(), Error> {
+    pub fn check_namespace(self) -> Result<(), Error> {
         self.check(is_initial_namespace())
     }
 

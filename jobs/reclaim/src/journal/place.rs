@@ -22,13 +22,13 @@ use uuid::Uuid;
 
 use super::log::directory;
 use super::state::JournalState;
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// The place at which this command runs. `host` is `[reclaim] host`.
 ///
 /// # Errors
 /// `Failed` for a directory that cannot be read.
-pub(crate) fn here(root: &Path, store_id: Uuid, host: Option<&str>) -> Result<Place, Error> {
+pub fn here(root: &Path, store_id: Uuid, host: Option<&str>) -> Result<Place, Error> {
     let path = directory(root);
     let metadata =
         std::fs::metadata(&path).map_err(|e| Error::failed(format!("cannot read {}", path.display()), e))?;
@@ -47,7 +47,7 @@ fn machine(store_id: Uuid) -> Option<String> {
 }
 
 /// How this place differs from the one that the journal is bound to; `None`: it does not, or the journal is not bound yet.
-pub(crate) fn difference(past: &JournalState, here: &Place) -> Option<String> {
+pub fn difference(past: &JournalState, here: &Place) -> Option<String> {
     let bound = past.bound.as_ref()?;
     let is_same_host = bound.place.host == here.host;
     let what = match (is_same_host, bound.place.is_same_directory(here)) {
@@ -68,7 +68,7 @@ fn last_seen(past: &JournalState, bound_at: DateTime<Utc>) -> String {
 ///
 /// # Errors
 /// `Refused` with the remedy.
-pub(crate) fn check(past: &JournalState, here: &Place) -> Result<(), Error> {
+pub fn check(past: &JournalState, here: &Place) -> Result<(), Error> {
     if past.actions_to_take_in > 0 {
         return Err(Error::refused(format!(
             "`boxseat reclaim adopt` was interrupted: {} actions are missing in the journal",
@@ -94,8 +94,8 @@ mod tests {
     use boxseat_schemas::reclaim::Record;
 
     use super::*;
-    use crate::reclaim::error::ErrorKind;
-    use crate::reclaim::journal::state::tests::{day, operator, past};
+    use crate::error::ErrorKind;
+    use crate::testing::{day, operator, past};
 
     fn at(host: Option<&str>, inode: u64, created: Option<i64>) -> Place {
         Place { host: host.map(str::to_owned), inode, created_at: created.map(day) }

@@ -15,19 +15,19 @@ use uuid::Uuid;
 
 use super::log::directory;
 use super::state::{JournalState, PlanState};
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// A plan as it is on disk.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PlanFile {
+pub struct PlanFile {
     /// Its content.
-    pub(crate) plan: Plan,
+    pub plan: Plan,
     /// SHA-256 of its bytes, in hexadecimal.
-    pub(crate) digest: String,
+    pub digest: String,
     /// Its path.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// Its bytes, which are what is signed.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 impl PlanFile {
@@ -35,7 +35,7 @@ impl PlanFile {
     ///
     /// # Errors
     /// `Failed` for the disk, and if the name exists already.
-    pub(crate) fn create(root: &Path, plan: Plan) -> Result<Self, Error> {
+    pub fn create(root: &Path, plan: Plan) -> Result<Self, Error> {
         let owner_alone = Access::from(0o600);
         let path = plans(root).join(format!("{}.json", plan.plan_id));
         durable::create_directory(&plans(root), &Access::from(0o700))?;
@@ -53,7 +53,7 @@ impl PlanFile {
     ///
     /// # Errors
     /// `Usage` if there is none; `Refused` for a file that is no plan, or of another version.
-    pub(crate) fn open(root: &Path, id_or_path: &str) -> Result<Self, Error> {
+    pub fn open(root: &Path, id_or_path: &str) -> Result<Self, Error> {
         let is_name = !id_or_path.contains(['/', '\\']) && !id_or_path.starts_with('.');
         let own = plans(root).join(format!("{id_or_path}.json"));
         let path = if is_name && own.exists() { own } else { PathBuf::from(id_or_path) };
@@ -84,12 +84,12 @@ impl PlanFile {
     }
 
     /// The same without its bytes, for callers that hold it for half an hour.
-    pub(crate) fn without_bytes(self) -> Self {
+    pub fn without_bytes(self) -> Self {
         Self { bytes: Vec::new(), ..self }
     }
 
     /// The journal's entry that makes the file a plan.
-    pub(crate) fn record(&self) -> Record {
+    pub fn record(&self) -> Record {
         let plan = &self.plan;
         let mut receivers: Vec<String> =
             plan.people.iter().filter_map(|person| person.receiver_user_id.clone()).collect();
@@ -118,7 +118,7 @@ impl PlanFile {
     ///
     /// # Errors
     /// `Refused`.
-    pub(crate) fn owned<'p>(
+    pub fn owned<'p>(
         &self,
         store_id: Uuid,
         enterprise_id: Option<&str>,
@@ -163,13 +163,13 @@ pub(crate) fn expires_at(root: &Path, plan_id: &str, known: &PlanState) -> DateT
 }
 
 /// Open plans that have expired.
-pub(crate) fn expired_plans(root: &Path, past: &JournalState, now: DateTime<Utc>) -> Vec<String> {
+pub fn expired_plans(root: &Path, past: &JournalState, now: DateTime<Utc>) -> Vec<String> {
     let open = past.open_plans().filter(|(plan_id, plan)| now >= expires_at(root, plan_id, plan));
     open.map(|(plan_id, _)| plan_id.to_owned()).collect()
 }
 
 /// The texts of all plan files, for an erasure to change.
-pub(crate) struct PlanTexts(Vec<PlanText>);
+pub struct PlanTexts(Vec<PlanText>);
 
 struct PlanText {
     plan_id: String,
@@ -185,7 +185,7 @@ impl PlanTexts {
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn read(root: &Path) -> Result<Self, Error> {
+    pub fn read(root: &Path) -> Result<Self, Error> {
         let directory = plans(root);
         let cannot = |e| Error::failed(format!("cannot read the plans in {}", directory.display()), e);
         let entries = match std::fs::read_dir(&directory) {
@@ -208,12 +208,12 @@ impl PlanTexts {
     }
 
     /// Ids and texts.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|plan| (plan.plan_id.as_str(), plan.text.as_str()))
     }
 
     /// Replaces texts; `None` leaves one unchanged.
-    pub(crate) fn change(&mut self, change: impl Fn(&str) -> Option<String>) {
+    pub fn change(&mut self, change: impl Fn(&str) -> Option<String>) {
         for plan in &mut self.0 {
             if let Some(text) = change(&plan.text) {
                 (plan.text, plan.is_changed) = (text, true);
@@ -222,7 +222,7 @@ impl PlanTexts {
     }
 
     /// Ids and new texts of those that were replaced.
-    pub(crate) fn changed(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn changed(&self) -> impl Iterator<Item = (&str, &str)> {
         let changed = self.0.iter().filter(|plan| plan.is_changed);
         changed.map(|plan| (plan.plan_id.as_str(), plan.text.as_str()))
     }
@@ -231,7 +231,7 @@ impl PlanTexts {
     ///
     /// # Errors
     /// `Refused` naming the file.
-    pub(crate) fn refuse_edited(&self, past: &JournalState) -> Result<(), Error> {
+    pub fn refuse_edited(&self, past: &JournalState) -> Result<(), Error> {
         for plan in self.0.iter().filter(|plan| plan.is_changed) {
             let Some(known) = past.plans.get(&plan.plan_id) else { continue };
             if ![&plan.read_digest, &sha256_hex(plan.text.as_bytes())].contains(&&known.digest) {
@@ -246,7 +246,7 @@ impl PlanTexts {
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn write(&self) -> Result<u64, Error> {
+    pub fn write(&self) -> Result<u64, Error> {
         let mut written = 0;
         for plan in self.0.iter().filter(|plan| plan.is_changed) {
             durable::write_file(&plan.path, plan.text.as_bytes(), &Access::from(0o600))?;

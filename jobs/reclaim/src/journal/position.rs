@@ -15,16 +15,16 @@ use boxseat_storage::json;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// A position in the live stream, and the time at which it was "now".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct StreamMark {
+pub struct StreamMark {
     /// As Box sent it.
-    pub(crate) position: String,
+    pub position: String,
     /// Just before the request, by the data clock.
-    pub(crate) asked_at: DateTime<Utc>,
+    pub asked_at: DateTime<Utc>,
 }
 
 impl StreamMark {
@@ -33,7 +33,7 @@ impl StreamMark {
     /// # Errors
     /// Only failures that end the run anyway: credentials, the connection to Box, the disk, an interruption. Any other failure is
     /// logged, and the run continues.
-    pub(crate) async fn keep(
+    pub async fn keep(
         root: &Path,
         run: RunNumber,
         reader: &BoxReader,
@@ -65,7 +65,7 @@ impl StreamMark {
     ///
     /// # Errors
     /// `Failed` for an existing file that cannot be read.
-    pub(crate) fn of(root: &Path, run: RunNumber) -> Result<Option<Self>, Error> {
+    pub fn of(root: &Path, run: RunNumber) -> Result<Option<Self>, Error> {
         let path = path(root, run);
         let cannot = || format!("cannot read {}", path.display());
         match durable::read_regular_file(&path) {

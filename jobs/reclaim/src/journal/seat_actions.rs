@@ -20,10 +20,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::log::{Journal, directory};
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// The rows of all outcomes that became final after an entry.
-pub(crate) fn rows_after(after: u64, root: &Path, journal: &Journal, enterprise_id: &str) -> RecordBatch {
+pub fn rows_after(after: u64, root: &Path, journal: &Journal, enterprise_id: &str) -> RecordBatch {
     let is_new = |entry: &&Entry| journal.past().lake_number(entry.sequence) > after;
     Story::of(journal.entries()).rows(root, journal.entries().iter().filter(is_new), enterprise_id)
 }
@@ -32,7 +32,7 @@ pub(crate) fn rows_after(after: u64, root: &Path, journal: &Journal, enterprise_
 ///
 /// # Errors
 /// `Refused` if the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
-pub(crate) fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(), Error> {
+pub fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(), Error> {
     if taken_in > journal.past().lake_number(journal.sequence()) {
         return Err(Error::refused(format!(
             "the journal ends with entry {}, and the lake has taken in {taken_in}",
@@ -48,7 +48,7 @@ pub(crate) fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(
 ///
 /// # Errors
 /// `Refused` for a lake that was put back to an older state.
-pub(crate) fn refuse_older_lake(newest: Option<RunNumber>, journal: &Journal) -> Result<(), Error> {
+pub fn refuse_older_lake(newest: Option<RunNumber>, journal: &Journal) -> Result<(), Error> {
     let planned = journal.past().plans.values().map(|plan| plan.night.run_number).max();
     if planned > newest {
         return Err(Error::refused(format!(
@@ -65,13 +65,13 @@ pub(crate) fn refuse_older_lake(newest: Option<RunNumber>, journal: &Journal) ->
 ///
 /// # Errors
 /// `Refused` naming the first action.
-pub(crate) fn refuse_lost(lost: &[LostAction]) -> Result<(), Error> {
+pub fn refuse_lost(lost: &[LostAction]) -> Result<(), Error> {
     lost.first().map_or(Ok(()), |first| Err(differs(first.row_id())))
 }
 
 /// An action that the lake has and the journal does not.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LostAction(Record);
+pub struct LostAction(Record);
 
 impl LostAction {
     fn row_id(&self) -> &str {
@@ -82,7 +82,7 @@ impl LostAction {
     }
 
     /// Its columns for a table: user, login, action, outcome, time.
-    pub(crate) fn columns(&self) -> Vec<serde_json::Value> {
+    pub fn columns(&self) -> Vec<serde_json::Value> {
         let Record::ActionTakenIn { attempt, outcome, asked_at, .. } = &self.0 else { return Vec::new() };
         vec![
             serde_json::json!(attempt.user_id),
@@ -95,7 +95,7 @@ impl LostAction {
     }
 
     /// The journal's entry that takes it in.
-    pub(crate) fn record(self) -> Record {
+    pub fn record(self) -> Record {
         self.0
     }
 }
@@ -104,7 +104,7 @@ impl LostAction {
 ///
 /// # Errors
 /// `Refused` if the lake and the journal differ about an action; the errors of the rows.
-pub(crate) fn compare_rows(
+pub fn compare_rows(
     batches: impl Iterator<Item = Result<RecordBatch, Error>>,
     journal: &Journal,
 ) -> Result<(u64, Vec<LostAction>), Error> {
@@ -398,73 +398,4 @@ fn action_of(row_id: &str, outcome: Outcome) -> String {
 
 fn name(operator: &Operator) -> String {
     format!("{}@{}", operator.os_user, operator.host)
-}
-
-/// The table without a lake: for simulated worlds.
-#[cfg(test)]
-#[derive(Default)]
-pub(crate) struct RowsInMemory {
-    batches: Vec<RecordBatch>,
-    taken_in: u64,
-}
-
-#[cfg(test)]
-impl RowsInMemory {
-    /// Takes in the outcomes that became final since the last commit.
-    pub(crate) fn commit(&mut self, journal: &Journal, enterprise_id: &str) {
-        self.batches.push(rows_after(self.taken_in, Path::new("/nowhere"), journal, enterprise_id));
-        self.taken_in = journal.past().lake_number(journal.sequence());
-    }
-
-    /// Whether the rows match the journal.
-    pub(crate) fn agree(&self, journal: &Journal) -> Result<(), Error> {
-        refuse_older_journal(self.taken_in, journal)?;
-        refuse_lost(&self.lost(journal)?)
-    }
-
-    /// The actions that the journal does not know, as [`compare_rows`] finds them.
-    pub(crate) fn lost(&self, journal: &Journal) -> Result<Vec<LostAction>, Error> {
-        let batches = self.batches.iter().cloned().map(Ok);
-        Ok(compare_rows(batches, journal)?.1)
-    }
-
-    /// Up to which entry the table has taken in the journal.
-    pub(crate) fn taken_in(&self) -> u64 {
-        self.taken_in
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use boxseat_schemas::reclaim::{Action, Stage};
-
-    use super::*;
-    use crate::reclaim::error::ErrorKind;
-    use crate::reclaim::journal::state::tests::{created, day, intent, outcome};
-
-    /// Why: a backup from the time between an unknown outcome and its reading could not be adopted. The error was that the lake and
-    /// the journal differ about the action.
-    #[test]
-    fn r9_a_copy_with_an_unknown_outcome_takes_in_the_known_one() {
-        let mut journal = Journal::in_memory();
-        for record in [
-            created("p", Stage::Transfer, &["1"], &["77"]),
-            intent("p", "1", Action::Transfer, 1),
-            outcome("p", "1", 1, Outcome::Unknown),
-            outcome("p", "1", 1, Outcome::Done),
-        ] {
-            journal.append(day(0), record).unwrap();
-        }
-        let mut lake = RowsInMemory::default();
-        lake.commit(&journal, "42");
-        assert!(lake.agree(&journal).is_ok());
-        let mut copy = journal.copy_until(3);
-        assert_eq!(lake.agree(&copy).unwrap_err().kind(), ErrorKind::Refused, "it ends before the lake");
-        let lost = lake.lost(&copy).unwrap();
-        assert_eq!(lost.len(), 1);
-        for one in lost {
-            copy.append(day(1), one.record()).unwrap();
-        }
-        assert!(copy.past().people["1"].transfer().is_some_and(|transfer| transfer.was_done));
-    }
 }

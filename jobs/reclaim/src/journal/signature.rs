@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use ssh_key::{HashAlg, PublicKey, SshSig};
 
 /// The namespace of a signature; a signature of a commit or an e-mail approves nothing.
-pub(crate) const NAMESPACE: &str = "boxseat-plan";
+pub const NAMESPACE: &str = "boxseat-plan";
 
 /// The signer of `message`, by the first entry of `allowed` whose key made `signature`.
 ///

@@ -14,31 +14,31 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 mod plan;
 mod user;
 
-pub(crate) use plan::{Approval, Closed, PlanState};
-pub(crate) use user::{ActionState, Confirmation, DestinationReading, Reading, Skip, UserState, unfinished};
+pub use plan::{Approval, Closed, PlanState};
+pub use user::{ActionState, Confirmation, DestinationReading, Reading, Skip, UserState, unfinished};
 
 /// A user that received content keeps the seat for this time (R4).
 const RECEIVER_PROTECTED: TimeDelta = TimeDelta::days(365);
 
 /// Everything that happened, by plan and by user.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct JournalState {
+pub struct JournalState {
     /// Plans by id.
-    pub(crate) plans: BTreeMap<String, PlanState>,
+    pub plans: BTreeMap<String, PlanState>,
     /// Users with a decision or an action, by Box's id.
-    pub(crate) people: BTreeMap<String, UserState>,
+    pub people: BTreeMap<String, UserState>,
     /// How far the admin log was read by the last walk (R11).
     pub(crate) feed: Option<FeedMark>,
     /// Box accounts that ever acted for us (R21).
-    pub(crate) actor_user_ids: BTreeSet<String>,
+    pub actor_user_ids: BTreeSet<String>,
     /// The last known abilities of this Box.
     abilities: BTreeMap<Ability, Learned>,
     /// The place of the journal, by its last entry about it.
-    pub(crate) bound: Option<Bound>,
+    pub bound: Option<Bound>,
     /// Every `reclaim adopt`, oldest first.
-    pub(crate) adoptions: Vec<AdoptionMark>,
+    pub adoptions: Vec<AdoptionMark>,
     /// How many actions the last adoption still has to take in: more than 0 if it was interrupted.
-    pub(crate) actions_to_take_in: u64,
+    pub actions_to_take_in: u64,
     /// The user of an action id, and the index of the attempt.
     attempts: BTreeMap<String, (String, usize)>,
 }
@@ -51,26 +51,31 @@ struct Learned {
 }
 
 /// The window of the caps (R8).
-pub(crate) const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
+pub const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
 
 /// A call that Box refused is tried again after this time (R16).
 pub(crate) const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
 
 /// Where a journal is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bound {
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) place: Place,
-    pub(crate) by: Operator,
+pub struct Bound {
+    /// When a command bound it.
+    pub at: DateTime<Utc>,
+    /// The place.
+    pub place: Place,
+    /// Who ran the command.
+    pub by: Operator,
 }
 
 /// One `reclaim adopt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AdoptionMark {
-    pub(crate) at: DateTime<Utc>,
+pub struct AdoptionMark {
+    /// When.
+    pub at: DateTime<Utc>,
     /// Its entry.
-    pub(crate) sequence: u64,
-    pub(crate) adoption: Adoption,
+    pub sequence: u64,
+    /// What was taken in.
+    pub adoption: Adoption,
 }
 
 /// How far the admin log was read.
@@ -96,7 +101,7 @@ struct Settled {
 
 impl JournalState {
     /// Folds a whole journal.
-    pub(crate) fn of(entries: &[Entry]) -> Self {
+    pub fn of(entries: &[Entry]) -> Self {
         let mut past = Self::default();
         for entry in entries {
             past.take(entry);
@@ -106,7 +111,7 @@ impl JournalState {
 
     /// Takes in one more entry. An entry about an unknown plan or action changes nothing: the chain is valid, so it can only come
     /// from a newer version.
-    pub(crate) fn take(&mut self, entry: &Entry) {
+    pub fn take(&mut self, entry: &Entry) {
         let at = entry.at;
         match &entry.record {
             Record::PlanCreated {
@@ -279,13 +284,13 @@ impl JournalState {
     }
 
     /// Whether this Box allows something; `None`: unknown, or refused so long ago that it is tried again.
-    pub(crate) fn allows(&self, ability: Ability, now: DateTime<Utc>) -> Option<bool> {
+    pub fn allows(&self, ability: Ability, now: DateTime<Utc>) -> Option<bool> {
         let learned = self.abilities.get(&ability)?;
         (learned.is_allowed || learned.at > now - REFUSAL_HOLDS).then_some(learned.is_allowed)
     }
 
     /// Accounts that are active for a transfer and must be suspended again (R14).
-    pub(crate) fn open_windows(&self) -> impl Iterator<Item = &ActionState> {
+    pub fn open_windows(&self) -> impl Iterator<Item = &ActionState> {
         self.people.values().filter_map(UserState::open_window)
     }
 
@@ -322,7 +327,7 @@ impl JournalState {
     }
 
     /// Number of an entry in the lake. Entries after an adoption come after all that the lake had.
-    pub(crate) fn lake_number(&self, sequence: u64) -> u64 {
+    pub fn lake_number(&self, sequence: u64) -> u64 {
         let shift = self
             .adoptions
             .iter()
@@ -347,23 +352,23 @@ impl JournalState {
     }
 
     /// The action of an id.
-    pub(crate) fn attempt(&self, action_id: &str) -> Option<&ActionState> {
+    pub fn attempt(&self, action_id: &str) -> Option<&ActionState> {
         let (user_id, index) = self.attempts.get(action_id)?;
         self.people.get(user_id)?.attempts.get(*index)
     }
 
     /// Users whose deletion is confirmed.
-    pub(crate) fn deleted(&self) -> impl Iterator<Item = &str> {
+    pub fn deleted(&self) -> impl Iterator<Item = &str> {
         self.people.iter().filter(|(_, one)| one.deletion().is_some()).map(|(user_id, _)| user_id.as_str())
     }
 
     /// Plans that may still act.
-    pub(crate) fn open_plans(&self) -> impl Iterator<Item = (&str, &PlanState)> {
+    pub fn open_plans(&self) -> impl Iterator<Item = (&str, &PlanState)> {
         self.plans.iter().filter(|(_, plan)| plan.is_open()).map(|(id, plan)| (id.as_str(), plan))
     }
 
     /// Open plans that were neither approved nor begun: a new plan of their stage replaces them.
-    pub(crate) fn replaceable_plans(&self) -> impl Iterator<Item = &str> {
+    pub fn replaceable_plans(&self) -> impl Iterator<Item = &str> {
         let is_untouched =
             |plan: &PlanState| plan.policy_digest.is_some() && plan.approvals.is_empty() && plan.applies == 0;
         self.open_plans().filter(move |(_, plan)| is_untouched(plan)).map(|(plan_id, _)| plan_id)
@@ -377,7 +382,7 @@ impl JournalState {
     }
 
     /// R19: users whose offboarding is planned for a day. A plan that was closed before it began does not count.
-    pub(crate) fn offboarded_on(&self, day: NaiveDate) -> BTreeSet<&str> {
+    pub fn offboarded_on(&self, day: NaiveDate) -> BTreeSet<&str> {
         let plans = self.plans.values().filter(|plan| {
             plan.policy_digest.is_none() && plan.due_on == day && (plan.is_open() || plan.applies > 0)
         });
@@ -436,7 +441,7 @@ impl JournalState {
     }
 
     /// R4: users that received content within 365 days, or are to receive it by an open plan that is not set aside.
-    pub(crate) fn receivers(&self, set_aside: &HashSet<&str>, now: DateTime<Utc>) -> BTreeSet<&str> {
+    pub fn receivers(&self, set_aside: &HashSet<&str>, now: DateTime<Utc>) -> BTreeSet<&str> {
         let received = self
             .people
             .values()
@@ -462,7 +467,7 @@ impl JournalState {
     }
 
     /// Calls whose outcome only a read can determine, oldest first within a user.
-    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &ActionState> {
+    pub fn unfinished(&self) -> impl Iterator<Item = &ActionState> {
         self.people.values().flat_map(|person| &person.attempts).filter(|past| past.is_unfinished())
     }
 
@@ -488,7 +493,7 @@ impl JournalState {
     }
 
     /// Whether a plan changed an account, or may have.
-    pub(crate) fn has_touched(&self, plan_id: &str, user_id: &str) -> bool {
+    pub fn has_touched(&self, plan_id: &str, user_id: &str) -> bool {
         self.people
             .get(user_id)
             .is_some_and(|person| person.by_plan(plan_id).any(ActionState::may_have_happened))
@@ -506,4 +511,4 @@ impl JournalState {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

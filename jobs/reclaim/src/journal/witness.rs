@@ -17,7 +17,7 @@ use ssh_key::PublicKey;
 use uuid::Uuid;
 
 use super::log::Journal;
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// The beginning of a public key's digest, without the key's comment.
 fn short(public_key: &str) -> String {
@@ -26,11 +26,13 @@ fn short(public_key: &str) -> String {
 }
 
 /// The file, and the store and key whose heads count.
-pub(crate) struct Witness<'a> {
-    pub(crate) path: &'a Path,
-    pub(crate) store_id: Uuid,
+pub struct Witness<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// The store.
+    pub store_id: Uuid,
     /// `[reclaim] journal_key`.
-    pub(crate) pinned: Option<&'a PublicKey>,
+    pub pinned: Option<&'a PublicKey>,
 }
 
 impl Witness<'_> {
@@ -38,7 +40,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// `Usage`.
-    pub(crate) fn probe(&self) -> Result<(), Error> {
+    pub fn probe(&self) -> Result<(), Error> {
         self.open().map(drop)
     }
 
@@ -46,7 +48,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// `Refused` naming the line; `Usage` for a file that cannot be read.
-    pub(crate) fn check(&self, journal: &Journal) -> Result<u64, Error> {
+    pub fn check(&self, journal: &Journal) -> Result<u64, Error> {
         let text = self.text()?;
         self.refuse_other_stores(&text)?;
         let mut heads = 0;
@@ -86,7 +88,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// `Usage` for a file that cannot be opened; `Failed` for the disk.
-    pub(crate) fn note(&self, journal: &Journal, now: DateTime<Utc>) -> Result<(), Error> {
+    pub fn note(&self, journal: &Journal, now: DateTime<Utc>) -> Result<(), Error> {
         let text = self.text()?;
         let last = text.lines().rev().find_map(|line| self.head_in(line));
         let is_noted = last == Some((journal.sequence(), journal.head()));
@@ -103,7 +105,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// `Usage`.
-    pub(crate) fn text(&self) -> Result<String, Error> {
+    pub fn text(&self) -> Result<String, Error> {
         match durable::read_regular_file(self.path) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -115,7 +117,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// `Usage` for a file that cannot be opened; `Failed` for the disk.
-    pub(crate) fn append(&self, text: &str, line: &str) -> Result<(), Error> {
+    pub fn append(&self, text: &str, line: &str) -> Result<(), Error> {
         let torn = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let mut file = self.open()?;
         file.write_all(format!("{torn}{line}").as_bytes())
@@ -127,7 +129,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// `Refused` naming the line; `Usage` for a file that cannot be read.
-    pub(crate) fn refuse_others(&self) -> Result<(), Error> {
+    pub fn refuse_others(&self) -> Result<(), Error> {
         self.refuse_other_stores(&self.text()?)
     }
 
@@ -135,7 +137,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// `Refused` naming the line.
-    pub(crate) fn refuse_other_stores(&self, text: &str) -> Result<(), Error> {
+    pub fn refuse_other_stores(&self, text: &str) -> Result<(), Error> {
         for (index, line) in text.lines().enumerate() {
             if let Some(other) = self.other_store(line) {
                 return Err(Error::refused(format!(
@@ -170,7 +172,11 @@ impl Witness<'_> {
         (fields.count() == 3 && store_id != self.store_id).then_some(store_id)
     }
 
-    pub(crate) fn open(&self) -> Result<File, Error> {
+    /// Opens the file to append to it; a missing file is created.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn open(&self) -> Result<File, Error> {
         // A FIFO would block until another process opens it.
         if std::fs::metadata(self.path).is_ok_and(|found| !found.is_file()) {
             return Err(self.unusable("is no plain file"));

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::emptiness::{APART, Emptiness, emptiness};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::operator::identity;
-use crate::reclaim::journal::state::{ActionState, Confirmation, JournalState, Reading, UserState};
+use crate::error::Error;
+use crate::journal::operator::identity;
+use crate::journal::state::{ActionState, Confirmation, JournalState, Reading, UserState};
 
 impl UserState {
     /// The last confirmation of a transfer, once enough different operators have confirmed it.
-    pub(crate) fn confirmation(&self, action_id: &str) -> Option<&Confirmation> {
+    pub fn confirmation(&self, action_id: &str) -> Option<&Confirmation> {
         let of_transfer = || self.confirmations.iter().filter(move |one| one.action_id == action_id);
         let needed = of_transfer().map(|one| one.operators_needed).max()?;
         let operators = operators(of_transfer());
@@ -24,7 +24,7 @@ impl UserState {
 }
 
 /// The names of the different operators of some confirmations. Of names with the same [`identity`] the first counts.
-pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation>) -> Vec<&'a str> {
+pub fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation>) -> Vec<&'a str> {
     let mut seen = BTreeSet::new();
     let names = confirmations.map(|one| one.by.os_user.as_str());
     names.filter(|name| seen.insert(identity(name))).collect()
@@ -34,7 +34,7 @@ pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation
 ///
 /// # Errors
 /// `Refused` with the reason. `user` is how the operator named the account.
-pub(crate) fn to_confirm(
+pub fn to_confirm(
     past: &JournalState,
     user_id: &str,
     user: &str,
@@ -95,7 +95,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::reclaim::journal::state::tests::{day, intent, operator, outcome, read};
+    use crate::testing::{day, intent, operator, outcome, read};
 
     fn confirm(by: &str, operators_needed: u32, bytes: i64) -> Record {
         Record::ContentConfirmed {

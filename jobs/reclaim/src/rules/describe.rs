@@ -10,7 +10,7 @@ use super::receivers::{room, unfit_account};
 use super::snapshot::Snapshot;
 
 /// What a policy does, independent of the snapshot.
-pub(crate) fn told(policy: &Policy) -> Vec<String> {
+pub fn told(policy: &Policy) -> Vec<String> {
     let mut says =
         vec![format!("After {} proven idle days an account is suspended.", policy.suspend_after_idle_days)];
     if policy.furthest_stage >= Stage::Transfer {
@@ -104,7 +104,7 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
 }
 
 /// The result on the latest snapshot.
-pub(crate) fn found(evaluator: &Evaluator<'_>, snapshot: &Snapshot, refusals: &[Refusal]) -> Vec<String> {
+pub fn found(evaluator: &Evaluator<'_>, snapshot: &Snapshot, refusals: &[Refusal]) -> Vec<String> {
     let mut lines = vec![format!(
         "The latest snapshot is of {} (run {}), with {} assigned seats.",
         snapshot.night.snapshot_date, snapshot.night.run_number, snapshot.seats_assigned

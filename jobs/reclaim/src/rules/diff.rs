@@ -8,16 +8,19 @@ use super::evaluator::changed;
 
 /// One user that differs between two plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Difference {
-    pub(crate) user_id: String,
-    pub(crate) login: String,
+pub struct Difference {
+    /// Box's id.
+    pub user_id: String,
+    /// The login.
+    pub login: String,
     /// `joined`, `left` or `changed`.
-    pub(crate) change: &'static str,
-    pub(crate) detail: String,
+    pub change: &'static str,
+    /// What differs, as a sentence.
+    pub detail: String,
 }
 
 /// Differences from one plan to another, by change and login.
-pub(crate) fn diff(before: &Plan, after: &Plan) -> Vec<Difference> {
+pub fn diff(before: &Plan, after: &Plan) -> Vec<Difference> {
     let by_id = |plan: &Plan| -> BTreeMap<String, PlannedPerson> {
         plan.people.iter().map(|person| (person.user_id.clone(), person.clone())).collect()
     };
@@ -91,18 +94,18 @@ fn changes(before: &PlannedPerson, after: &PlannedPerson) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::journal::state::JournalState;
-    use crate::reclaim::journal::state::tests::operator;
-    use crate::reclaim::rules::evaluator::Evaluator;
-    use crate::reclaim::rules::plan::{Making, make};
-    use crate::reclaim::rules::snapshot::Person;
-    use crate::reclaim::testing::{idler, inputs, snapshot_time, policy, snapshot};
+    use crate::journal::state::JournalState;
+    use crate::rules::evaluator::Evaluator;
+    use crate::rules::plan::{Making, make};
+    use crate::rules::snapshot::Person;
+    use crate::testing::{idler, inputs, operator, policy, snapshot, snapshot_time};
     use boxseat_schemas::reclaim::{ApprovalTerms, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
         let (policy, inputs, past, snapshot) =
             (policy("evidence = \"activity\"\n"), inputs(), JournalState::default(), snapshot(people));
-        let judged = Evaluator::new(&policy, &snapshot, &past, &inputs, snapshot_time(), []).unwrap().everybody();
+        let judged =
+            Evaluator::new(&policy, &snapshot, &past, &inputs, snapshot_time(), []).unwrap().everybody();
         make(
             Making {
                 stage: Stage::Suspend,

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::confirmation::confirmed;
 use super::figures::size;
-use crate::reclaim::journal::state::{ActionState, Reading, UserState};
+use crate::journal::state::{ActionState, Reading, UserState};
 
 /// What the readings prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) enum Emptiness {
 const MAY_MOVE: TimeDelta = TimeDelta::hours(48);
 
 /// How far apart the two readings must be.
-pub(crate) const APART: TimeDelta = TimeDelta::hours(20);
+pub const APART: TimeDelta = TimeDelta::hours(20);
 
 /// What is proved about a user whose content was transferred by `transfer`.
 pub(crate) fn emptiness(person: &UserState, transfer: &ActionState, now: DateTime<Utc>) -> Emptiness {
@@ -157,8 +157,8 @@ mod tests {
     use boxseat_schemas::reclaim::{Action, Outcome, Record};
 
     use super::*;
-    use crate::reclaim::journal::state::JournalState;
-    use crate::reclaim::journal::state::tests::{day, intent, outcome, read};
+    use crate::journal::state::JournalState;
+    use crate::testing::{day, intent, outcome, read};
 
     /// Hours since the first day.
     fn of(records: &[(i64, Record)]) -> Emptiness {

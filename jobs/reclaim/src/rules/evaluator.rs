@@ -16,8 +16,8 @@ use super::policy_inputs::PolicyInputs;
 use super::protect::{Addresses, Protected, groups_named, has_code};
 use super::receivers::Receivers;
 use super::snapshot::{Person, Snapshot};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::state::{ActionState, JournalState, PlanState, UserState};
+use crate::error::Error;
+use crate::journal::state::{ActionState, JournalState, PlanState, UserState};
 
 mod caps;
 mod evidence;
@@ -30,7 +30,7 @@ use lists::{Leave, held, leaves};
 pub(crate) use protection::never;
 
 /// The rules, ready to evaluate any user of a snapshot.
-pub(crate) struct Evaluator<'a> {
+pub struct Evaluator<'a> {
     pub(crate) policy: &'a Policy,
     snapshot: &'a Snapshot,
     past: &'a JournalState,
@@ -65,11 +65,11 @@ pub(crate) enum Verdict {
 
 /// A user enters a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Goes {
+pub struct Goes {
     /// The stage.
-    pub(crate) stage: Stage,
+    pub stage: Stage,
     /// The receiver of the content; for transfers.
-    pub(crate) receiver_user_id: Option<String>,
+    pub receiver_user_id: Option<String>,
     /// When we suspended the user; for later stages.
     pub(crate) suspended_at: Option<DateTime<Utc>>,
     /// The state that the user must still have (R8, R12): for the first stage that of the snapshot, for later ones our last
@@ -79,13 +79,13 @@ pub(crate) struct Goes {
 
 /// The denial.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Denial {
+pub struct Denial {
     /// The rule, such as `R4`. Two rules may have the same reason code.
-    pub(crate) rule: &'static str,
+    pub rule: &'static str,
     /// The reason code.
-    pub(crate) word: ReasonCode,
+    pub word: ReasonCode,
     /// The reason as a sentence, with the figure or name that decided.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 impl Denial {
@@ -96,15 +96,15 @@ impl Denial {
 
 /// Why no user at all is evaluated: what is wrong, and a sentence with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     /// What is wrong.
-    pub(crate) subject: Subject,
+    pub subject: Subject,
     /// What is wrong with it, and what to do.
-    pub(crate) sentence: String,
+    pub sentence: String,
 }
 
 /// All reasons why the policy cannot be evaluated, as one failure.
-pub(crate) fn refused(refusals: &[Refusal]) -> Error {
+pub fn refused(refusals: &[Refusal]) -> Error {
     let mut error =
         Error::refused("no plan of the policy is made or applied: the policy cannot be evaluated");
     for refusal in refusals {
@@ -129,20 +129,28 @@ impl Refusal {
 
 /// What a [`Refusal`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subject {
+pub enum Subject {
+    /// Sign-ins, the evidence of use (R2).
     SignIns,
+    /// Other evidence of use (R2).
     Activity,
+    /// Seats whose use is not known (R2).
     UnknownSeats,
+    /// The list of legal holds.
     Holds,
+    /// The users that the policy protects.
     Protected,
+    /// The receivers of content.
     Receivers,
+    /// The list of leave.
     Leave,
+    /// The age of the snapshot (R10).
     SnapshotAge,
 }
 
 impl Subject {
     /// The rule, such as `R4`.
-    pub(crate) fn rule(self) -> &'static str {
+    pub fn rule(self) -> &'static str {
         match self {
             Self::SignIns | Self::Activity | Self::UnknownSeats => "R2",
             Self::Holds => "R3",
@@ -155,11 +163,11 @@ impl Subject {
 
 /// All users, evaluated, within the caps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Judged {
+pub struct Judged {
     /// Users that enter a stage, by stage, in the order of the actions: longest idle first.
-    pub(crate) going: BTreeMap<Stage, Vec<(String, Goes)>>,
+    pub going: BTreeMap<Stage, Vec<(String, Goes)>>,
     /// Users that are excluded, by id.
-    pub(crate) left_out: BTreeMap<String, (Stage, Denial)>,
+    pub left_out: BTreeMap<String, (Stage, Denial)>,
     /// For users who are to be suspended: why no receiver could take their content now (R4).
     pub(crate) without_receiver: BTreeMap<String, String>,
 }
@@ -169,7 +177,7 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     /// Every reason for which no user may be evaluated.
-    pub(crate) fn new(
+    pub fn new(
         policy: &'a Policy,
         snapshot: &'a Snapshot,
         past: &'a JournalState,
@@ -182,7 +190,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Like [`Evaluator::new`], and returns the reasons next to the evaluator, for callers that show all of it.
-    pub(crate) fn look(
+    pub fn look(
         policy: &'a Policy,
         snapshot: &'a Snapshot,
         past: &'a JournalState,
@@ -281,7 +289,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// All users, in order, within the caps (R8). Later stages are counted first: their users have already qualified once.
-    pub(crate) fn everybody(&self) -> Judged {
+    pub fn everybody(&self) -> Judged {
         let mut judged = Judged::default();
         let mut going: Vec<(&Person, Goes)> = Vec::new();
         for person in self.snapshot.people.values() {

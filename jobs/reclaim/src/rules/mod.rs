@@ -1,22 +1,22 @@
 //! The rules of reclamation, as functions of values and `now`. Nothing here reads a clock, calls Box or writes a file.
 
-pub(crate) mod confirmation;
-pub(crate) mod describe;
-pub(crate) mod diff;
-pub(crate) mod emptiness;
-pub(crate) mod evaluator;
-pub(crate) mod figures;
+pub mod confirmation;
+pub mod describe;
+pub mod diff;
+pub mod emptiness;
+pub mod evaluator;
+pub mod figures;
 mod next_step;
-pub(crate) mod offboarding;
-pub(crate) mod plan;
-pub(crate) mod policy;
+pub mod offboarding;
+pub mod plan;
+pub mod policy;
 mod policy_added;
 mod policy_file;
-pub(crate) mod policy_inputs;
+pub mod policy_inputs;
 mod protect;
 mod receivers;
-pub(crate) mod restore;
-pub(crate) mod reversals;
-pub(crate) mod snapshot;
-pub(crate) mod stuck;
-pub(crate) mod waiting;
+pub mod restore;
+pub mod reversals;
+pub mod snapshot;
+pub mod stuck;
+pub mod waiting;

@@ -5,7 +5,7 @@ use boxseat_schemas::reclaim::{ReasonCode, Recorded};
 use super::evaluator::never;
 use super::restore::{Preview, moved};
 use super::snapshot::{Person, Snapshot};
-use crate::reclaim::journal::state::{JournalState, REFUSAL_HOLDS, UserState};
+use crate::journal::state::{JournalState, REFUSAL_HOLDS, UserState};
 
 /// The next step for a reason code, as a sentence with its command.
 pub(crate) fn next_step(

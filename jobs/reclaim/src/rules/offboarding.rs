@@ -17,8 +17,8 @@ use super::policy::Policy;
 use super::policy_inputs::PolicyInputs;
 use super::snapshot::{Person, Snapshot};
 use super::stuck::Stuck;
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::state::{ActionState, JournalState, PlanState, UserState};
+use crate::journal::plans::PlanFile;
+use crate::journal::state::{ActionState, JournalState, PlanState, UserState};
 
 /// Whether a user may be offboarded at all.
 ///
@@ -71,9 +71,9 @@ pub(crate) fn forbids(
 
 /// How far a leaver's plan is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Progress {
+pub struct Progress {
     /// The login of the leaver.
-    pub(crate) login: String,
+    pub login: String,
     /// When boxseat suspended the account.
     pub(crate) suspended_at: Option<DateTime<Utc>>,
     /// When its sessions were ended after that.
@@ -93,7 +93,7 @@ pub(crate) struct Progress {
     /// Why the next step has not been taken.
     pub(crate) waits: Option<String>,
     /// The day of the plan, if one was given.
-    pub(crate) on: Option<NaiveDate>,
+    pub on: Option<NaiveDate>,
     /// Sign-ins must be covered up to this time before the account is deleted (R11).
     #[serde(skip)]
     pub(crate) watched_to: Option<DateTime<Utc>>,
@@ -110,7 +110,7 @@ pub(crate) fn first_snapshot(from: DateTime<Utc>, snapshot_at: DateTime<Utc>) ->
 
 impl Progress {
     /// From the journal.
-    pub(crate) fn of(past: &JournalState, plan: &Plan, planned: &PlannedPerson, now: DateTime<Utc>) -> Self {
+    pub fn of(past: &JournalState, plan: &Plan, planned: &PlannedPerson, now: DateTime<Utc>) -> Self {
         let deletes = planned.actions.contains(&Action::Delete);
         let on = match plan.origin {
             Origin::Offboard { on } => on,
@@ -160,7 +160,7 @@ impl Progress {
     }
 
     /// The steps in one line.
-    pub(crate) fn steps(&self) -> String {
+    pub fn steps(&self) -> String {
         let day = |at: DateTime<Utc>| at.format("%F").to_string();
         let time = |at: DateTime<Utc>| at.format("%F %H:%M UTC").to_string();
         let step = |at: Option<DateTime<Utc>>, done: &str, open: &str| {
@@ -204,13 +204,13 @@ pub(crate) fn is_locked_out(person: &UserState) -> bool {
 }
 
 /// Whether a plan offboards a leaver.
-pub(crate) fn is_offboarding(plan: &Plan) -> bool {
+pub fn is_offboarding(plan: &Plan) -> bool {
     matches!(plan.origin, Origin::Offboard { .. })
 }
 
 /// Every leaver of the plans that are open, that ended early, or that ended after a time. What keeps a user stuck is the reason of
 /// the step that waits.
-pub(crate) fn leavers(
+pub fn leavers(
     store: &Path,
     past: &JournalState,
     stuck: &[Stuck],
@@ -247,12 +247,7 @@ pub(crate) fn leavers(
 }
 
 /// The leavers of one plan.
-pub(crate) fn of_plan(
-    past: &JournalState,
-    plan: &Plan,
-    stuck: &[Stuck],
-    now: DateTime<Utc>,
-) -> Vec<Progress> {
+pub fn of_plan(past: &JournalState, plan: &Plan, stuck: &[Stuck], now: DateTime<Utc>) -> Vec<Progress> {
     let progress = |planned: &PlannedPerson| {
         let mut progress = Progress::of(past, plan, planned, now);
         if let Some(stuck) = stuck.iter().find(|stuck| stuck.user_id == planned.user_id) {
@@ -279,7 +274,7 @@ mod tests {
     use boxseat_schemas::reclaim::Record;
 
     use super::*;
-    use crate::reclaim::journal::state::tests::{day, intent, outcome, past};
+    use crate::testing::{day, intent, outcome, past};
 
     fn leaver(actions: Vec<Action>) -> (Plan, PlannedPerson) {
         let planned: PlannedPerson = serde_json::from_value(serde_json::json!({
@@ -290,7 +285,7 @@ mod tests {
             "receiver_login": null, "monthly_cost": null, "currency": null, "warnings": [],
         }))
         .unwrap();
-        let night = crate::reclaim::journal::state::tests::night(0);
+        let night = crate::testing::night(0);
         let plan = serde_json::from_value(serde_json::json!({
             "format": 2, "plan_id": "p", "store_id": uuid::Uuid::from_u128(7), "enterprise_id": "42", "night": night,
             "created_at": day(0), "expires_at": day(7), "planned_by": {"os_user": "a", "host": "b"},

@@ -10,28 +10,28 @@ use super::figures::people;
 use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
 use super::policy_inputs::PolicyInputs;
 use super::snapshot::{Person, Snapshot};
-use crate::reclaim::journal::state::JournalState;
+use crate::journal::state::JournalState;
 
 /// The inputs of a plan other than the verdicts.
-pub(crate) struct Making<'a> {
+pub struct Making<'a> {
     /// The stage of the plan.
-    pub(crate) stage: Stage,
+    pub stage: Stage,
     /// A ticket of the service desk.
-    pub(crate) ticket: Option<String>,
+    pub ticket: Option<String>,
     /// Who plans.
-    pub(crate) by: Operator,
+    pub by: Operator,
     /// When.
-    pub(crate) now: DateTime<Utc>,
+    pub now: DateTime<Utc>,
     /// The policy.
-    pub(crate) policy: &'a Policy,
+    pub policy: &'a Policy,
     /// The policy's terms of approval, with its signers.
-    pub(crate) approval: &'a ApprovalTerms,
+    pub approval: &'a ApprovalTerms,
     /// The snapshot.
-    pub(crate) snapshot: &'a Snapshot,
+    pub snapshot: &'a Snapshot,
     /// The lists next to the policy.
-    pub(crate) inputs: &'a PolicyInputs,
+    pub inputs: &'a PolicyInputs,
     /// The journal's state.
-    pub(crate) past: &'a JournalState,
+    pub past: &'a JournalState,
 }
 
 /// Whether a plan may be made from a snapshot.
@@ -39,7 +39,7 @@ pub(crate) struct Making<'a> {
 /// # Errors
 /// R10: the snapshot is too old. R2: too much of it is unknown. If 20 % of the seats are unknown, evidence was lost, and the values
 /// of the other users are not reliable either. From 5 % on, the plan carries a warning, as reports do.
-pub(crate) fn fit(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<(), Refusal> {
+pub fn fit(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<(), Refusal> {
     let age = snapshot.age(now);
     if age < -TimeDelta::minutes(5) {
         let sentence = format!(
@@ -68,7 +68,7 @@ pub(crate) fn fit(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<(), Refusal
 }
 
 /// Makes the plan of a stage. It may have no users; callers do not store empty plans.
-pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
+pub fn make(making: Making<'_>, judged: &Judged) -> Plan {
     let Making { stage, ticket, by, now, policy, snapshot, .. } = &making;
     let going = judged.going.get(stage).map(Vec::as_slice).unwrap_or_default();
     let people = going.iter().filter_map(|(id, goes)| {
@@ -358,9 +358,8 @@ const UNKNOWN_REFUSED_PERCENT: u64 = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::journal::state::tests::{day, operator};
-    use crate::reclaim::rules::evaluator::Evaluator;
-    use crate::reclaim::testing::{idler, inputs, snapshot_time, policy, snapshot, worker};
+    use crate::rules::evaluator::Evaluator;
+    use crate::testing::{day, idler, inputs, operator, policy, snapshot, snapshot_time, worker};
 
     fn plan_of(snapshot: &Snapshot, text: &str, now: DateTime<Utc>) -> Plan {
         let (policy, inputs, past) = (policy(text), inputs(), JournalState::default());

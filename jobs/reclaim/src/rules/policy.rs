@@ -11,14 +11,14 @@ use boxseat_storage::toml_file::explain;
 use chrono::{NaiveDate, TimeDelta};
 
 use super::policy_file::{self, File};
-use crate::reclaim::error::Error;
-use crate::reclaim::journal::operator::{OsUserCounts, operators_needed};
+use crate::error::Error;
+use crate::journal::operator::{OsUserCounts, operators_needed};
 
 /// A policy whose values have been checked against each other.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Policy {
+pub struct Policy {
     /// `sha256:` and 64 hexadecimal digits over its values.
-    pub(crate) digest: String,
+    pub digest: String,
     /// What counts as use (R2).
     pub(crate) evidence: Evidence,
     /// The furthest stage.
@@ -40,19 +40,19 @@ pub(crate) struct Policy {
     /// The users to which it never applies (R4).
     pub(crate) protect: Protect,
     /// What it says about legal holds (R3); present if the policy transfers or deletes.
-    pub(crate) holds: Option<Holds>,
+    pub holds: Option<Holds>,
     /// A leave list in addition to the snapshot's own.
-    pub(crate) leave_file: Option<PathBuf>,
+    pub leave_file: Option<PathBuf>,
     /// Who receives the content; present if the policy transfers.
-    pub(crate) receiver: Option<Receiver>,
+    pub receiver: Option<Receiver>,
     /// What follows when Box refuses to move content from an inactive account (R14).
     pub(crate) when_refused: WhenRefused,
     /// The maximum number of users in any thirty days (R8).
     pub(crate) caps: Caps,
     /// Who must approve (R9).
-    pub(crate) approval: Approval,
+    pub approval: Approval,
     /// A policy that `--policy` added: its lists of holds and of leave count in addition.
-    pub(crate) added: Option<Box<Policy>>,
+    pub added: Option<Box<Policy>>,
 }
 
 /// What counts as use.
@@ -111,7 +111,7 @@ pub(crate) struct Code {
 
 /// What the policy says about users whose accounts must be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Holds {
+pub enum Holds {
     /// A list of them.
     File(PathBuf),
     /// A statement that there are none.
@@ -125,7 +125,7 @@ pub(crate) enum Holds {
 
 /// Who gets the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Receiver {
+pub enum Receiver {
     /// One account for all content: id or login.
     Account(String),
     /// The account that this tracking code names: id or login.
@@ -167,7 +167,7 @@ impl Caps {
 
 /// Who must approve a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Approval {
+pub struct Approval {
     /// The list of allowed signers; `None`: the operating system's user is enough.
     pub(crate) allowed_signers: Option<PathBuf>,
     /// Whether the planner may not approve.
@@ -184,7 +184,7 @@ impl Default for Approval {
 
 impl Approval {
     /// How approvals depend on the user of the operating system.
-    pub(crate) fn os_user_counts(&self) -> OsUserCounts {
+    pub fn os_user_counts(&self) -> OsUserCounts {
         let users = operators_needed(self.is_two_person, self.approvers);
         OsUserCounts::of(users, self.allowed_signers.is_some())
     }
@@ -195,7 +195,7 @@ impl Policy {
     ///
     /// # Errors
     /// `Usage` with the line and the allowed values.
-    pub(crate) fn load(path: &Path) -> Result<Self, Error> {
+    pub fn load(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|e| {
             Error::usage(format!("cannot read the reclamation policy {}", path.display()))
                 .because(e)
@@ -205,7 +205,7 @@ impl Policy {
     }
 
     /// The files that it names, and the purpose of each.
-    pub(crate) fn files(&self) -> Vec<(&'static str, PathBuf)> {
+    pub fn files(&self) -> Vec<(&'static str, PathBuf)> {
         let holds = match &self.holds {
             Some(Holds::File(file)) => Some(file),
             _ => None,
@@ -227,7 +227,7 @@ impl Policy {
     ///
     /// # Errors
     /// As [`Policy::load`].
-    pub(crate) fn parse(name: &str, text: &str, directory: &Path) -> Result<Self, Error> {
+    pub fn parse(name: &str, text: &str, directory: &Path) -> Result<Self, Error> {
         let file: File = toml::from_str(text).map_err(|e| explain(name, text, &e))?;
         Self::check(&file, directory).map_err(|wrong| {
             let line = policy_file::line_of(text, wrong.section, wrong.key);
@@ -334,7 +334,7 @@ impl Policy {
     }
 
     /// Names of the tracking codes it uses: a change of one of them is a change of the user (R12).
-    pub(crate) fn code_names(&self) -> Vec<&str> {
+    pub fn code_names(&self) -> Vec<&str> {
         let codes = self.who.tracking_codes.iter().chain(&self.protect.tracking_codes);
         let manager = match &self.receiver {
             Some(Receiver::ManagerTrackingCode(name)) => Some(name.as_str()),
@@ -363,7 +363,7 @@ const LEAST_DELETE_AFTER_DAYS: u32 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::error::ErrorKind;
+    use crate::error::ErrorKind;
 
     fn parse(text: &str) -> Result<Policy, Error> {
         Policy::parse("policy.toml", text, Path::new("/etc/boxseat"))

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use boxseat_storage::digest::sha256_hex;
 
 use super::policy::{Approval, Caps, Evidence, Policy, Protect, SharedContent, WhenRefused, Who};
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 impl Policy {
     /// The configured policy, restricted by `added`.
     ///
     /// # Errors
     /// `Usage` if `added` has another receiver or other signers, or if no user can satisfy both `[who]` sections.
-    pub(crate) fn restricted_by(self, added: Self) -> Result<Self, Error> {
+    pub fn restricted_by(self, added: Self) -> Result<Self, Error> {
         if self == added {
             return Ok(self);
         }
@@ -120,8 +120,8 @@ mod tests {
     use boxseat_schemas::reclaim::Stage;
 
     use super::*;
-    use crate::reclaim::error::ErrorKind;
-    use crate::reclaim::testing::policy;
+    use crate::error::ErrorKind;
+    use crate::testing::policy;
 
     /// R9: whichever of the two policies is the configured one, the result is at least as strict as both.
     #[test]

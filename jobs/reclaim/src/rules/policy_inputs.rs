@@ -10,26 +10,26 @@ use super::evaluator::{LIST_MAX_AGE, Refusal};
 
 /// All inputs other than the policy and the snapshot.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct PolicyInputs {
+pub struct PolicyInputs {
     /// Users on leave; `None`: there is no list.
-    pub(crate) leave: Option<List<Leave>>,
+    pub leave: Option<List<Leave>>,
     /// Users under legal hold; `None`: the policy moves nothing and does not mention them.
-    pub(crate) holds: Option<List<Hold>>,
+    pub holds: Option<List<Hold>>,
     /// Receivers, where a file names them: source and receiver, each an id or a login.
-    pub(crate) receivers: Vec<(String, String)>,
+    pub receivers: Vec<(String, String)>,
     /// Event types read as evidence of use.
-    pub(crate) activity_events: Vec<String>,
+    pub activity_events: Vec<String>,
     /// `[sync] quiet_dates`: UTC days on which no events are expected.
-    pub(crate) quiet_dates: Vec<NaiveDate>,
+    pub quiet_dates: Vec<NaiveDate>,
     /// Lists that cannot be read, each a refusal to evaluate the policy.
-    pub(crate) unreadable: Vec<Refusal>,
+    pub unreadable: Vec<Refusal>,
     /// The files that were read.
-    pub(crate) files: Vec<InputFile>,
+    pub files: Vec<InputFile>,
 }
 
 /// A file, as it was before it was read.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct InputFile {
+pub struct InputFile {
     path: PathBuf,
     stamp: Option<Stamp>,
     /// The content that was read; `None`: the file was written meanwhile, or cannot be read.
@@ -41,12 +41,12 @@ type Stamp = (u64, u64, u64, i64, i64);
 
 impl InputFile {
     /// The file as it is now, before it is read.
-    pub(crate) fn of(path: &Path) -> Self {
+    pub fn of(path: &Path) -> Self {
         Self { path: path.to_owned(), stamp: stamp_of(path), digest: None }
     }
 
     /// The same after it was read: from then on, a job that writes the same list again does not change it.
-    pub(crate) fn after_reading(self) -> Self {
+    pub fn after_reading(self) -> Self {
         let digest = FileDigest::of_file(&self.path).ok().filter(|_| stamp_of(&self.path) == self.stamp);
         Self { digest, ..self }
     }
@@ -64,47 +64,47 @@ fn stamp_of(path: &Path) -> Option<Stamp> {
 
 /// A list, and its age.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct List<T> {
+pub struct List<T> {
     /// Its rows.
-    pub(crate) rows: Vec<T>,
+    pub rows: Vec<T>,
     /// Time since it was last written.
-    pub(crate) age: TimeDelta,
+    pub age: TimeDelta,
 }
 
 /// One leave: the first day and the last, both included, in UTC.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Leave {
+pub struct Leave {
     /// Box's id.
-    pub(crate) user_id: String,
+    pub user_id: String,
     /// The login in the same row, in lower case. After an account was made again, its id names an account that is gone.
-    pub(crate) login: Option<String>,
+    pub login: Option<String>,
     /// The first day.
-    pub(crate) from: NaiveDate,
+    pub from: NaiveDate,
     /// The last day; `None`: no end is known.
-    pub(crate) to: Option<NaiveDate>,
+    pub to: Option<NaiveDate>,
     /// The line of the list.
-    pub(crate) line: u64,
+    pub line: u64,
 }
 
 /// A user whose account must be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hold {
+pub struct Hold {
     /// Id or login, in lower case.
-    pub(crate) who: String,
+    pub who: String,
     /// The reason in the list.
-    pub(crate) reason: String,
+    pub reason: String,
     /// The line of the list.
-    pub(crate) line: u64,
+    pub line: u64,
 }
 
 impl PolicyInputs {
     /// A file that was changed, replaced or removed since it was read: a user may have been added to it.
-    pub(crate) fn changed_file(&self) -> Option<&Path> {
+    pub fn changed_file(&self) -> Option<&Path> {
         self.files.iter().find(|file| file.is_changed()).map(|file| file.path.as_path())
     }
 
     /// R3: until which day `[holds]` counts, if that ends within two days.
-    pub(crate) fn holds_count_until(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
+    pub fn holds_count_until(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
         let left = LIST_MAX_AGE - self.holds.as_ref()?.age;
         (left >= TimeDelta::zero() && left <= TimeDelta::days(3)).then(|| (now + left).date_naive())
     }
@@ -112,7 +112,7 @@ impl PolicyInputs {
 
 impl<T> List<T> {
     /// The rows of two lists, as old as the older.
-    pub(crate) fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+    pub fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(mut one), Some(other)) => {
                 one.rows.extend(other.rows);

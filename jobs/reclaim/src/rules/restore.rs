@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::evaluator::edited_by_other;
 use super::snapshot::Snapshot;
-use crate::reclaim::journal::state::{ActionState, JournalState, UserState, unfinished};
+use crate::journal::state::{ActionState, JournalState, UserState, unfinished};
 
 /// What is known of an account that `undo` is to restore.
 pub(crate) struct Account<'a> {
@@ -54,11 +54,16 @@ pub(crate) fn obstacle(ours: &ActionState, account: &Account<'_>) -> Option<(Rea
 
 /// What `undo` would do with one user of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Preview {
+pub enum Preview {
     /// The plan changed nothing that is still in force.
     Nothing,
-    /// The account gets its earlier status back. `remains`: what does not come back, as a sentence.
-    Restored { status: String, remains: Option<String> },
+    /// The account gets its earlier status back.
+    Restored {
+        /// The earlier status.
+        status: String,
+        /// What does not come back.
+        remains: Option<String>,
+    },
     /// The account stays as it is, and why.
     Unchanged(String),
     /// The result of the last call must be read first.
@@ -67,7 +72,7 @@ pub(crate) enum Preview {
 
 impl Preview {
     /// By the journal and the latest snapshot. Box may show something else when `undo` runs.
-    pub(crate) fn of(past: &JournalState, snapshot: &Snapshot, plan_id: &str, user_id: &str) -> Self {
+    pub fn of(past: &JournalState, snapshot: &Snapshot, plan_id: &str, user_id: &str) -> Self {
         let Some(known) = past.people.get(user_id) else { return Self::Nothing };
         if !past.has_touched(plan_id, user_id) {
             return Self::Nothing;

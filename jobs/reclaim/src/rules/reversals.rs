@@ -10,7 +10,7 @@ use boxseat_schemas::reclaim::{Outcome, ReasonCode, Record};
 use chrono::TimeDelta;
 
 use super::snapshot::{Person, Snapshot};
-use crate::reclaim::journal::state::{ActionState, JournalState, UserState};
+use crate::journal::state::{ActionState, JournalState, UserState};
 
 /// A login that returns within this time after a deletion removes the saving.
 const RE_PROVISIONED_WITHIN: TimeDelta = TimeDelta::days(30);
@@ -19,7 +19,7 @@ const RE_PROVISIONED_WITHIN: TimeDelta = TimeDelta::days(30);
 const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 
 /// Entries for what the snapshot shows and the journal does not have yet.
-pub(crate) fn noticed(snapshot: &Snapshot, past: &JournalState) -> Vec<Record> {
+pub fn noticed(snapshot: &Snapshot, past: &JournalState) -> Vec<Record> {
     let night = snapshot.night.now_at;
     let logins: HashMap<String, &Person> = snapshot
         .people
@@ -96,8 +96,7 @@ mod tests {
     use boxseat_schemas::reclaim::{Action, PlanEnd, Stage};
 
     use super::*;
-    use crate::reclaim::journal::state::tests::{created, intent, outcome as concluded, past};
-    use crate::reclaim::testing::{idler, snapshot, suspended};
+    use crate::testing::{created, idler, intent, outcome as concluded, past, snapshot, suspended};
 
     fn outcomes(snapshot: &Snapshot, past: &JournalState) -> Vec<(String, Outcome)> {
         noticed(snapshot, past)
@@ -167,14 +166,13 @@ mod tests {
     fn r20_a_login_that_returns_within_thirty_days_is_re_provisioned() {
         let mut back = idler("2");
         back.login = Some("A@B.test".to_owned());
-        back.created_at = Some(crate::reclaim::journal::state::tests::day(85));
+        back.created_at = Some(crate::testing::day(85));
         let deleted = |day: i64| {
             past(&[(day, intent("p", "1", Action::Delete, 1)), (day, concluded("p", "1", 1, Outcome::Done))])
         };
         let again = vec![("p/1/1".to_owned(), Outcome::ReProvisioned)];
         assert_eq!(outcomes(&snapshot([back.clone()]), &deleted(80)), again);
-        let renamed =
-            Person { created_at: Some(crate::reclaim::journal::state::tests::day(-300)), ..back.clone() };
+        let renamed = Person { created_at: Some(crate::testing::day(-300)), ..back.clone() };
         assert_eq!(outcomes(&snapshot([renamed]), &deleted(80)), [], "an older account was renamed");
         assert_eq!(outcomes(&snapshot([back]), &deleted(60)), []);
         assert_eq!(outcomes(&snapshot([idler("3")]), &deleted(80)), []);

@@ -11,112 +11,132 @@ use boxseat_schemas::reclaim::plan::SnapshotId;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::reclaim::journal::state::JournalState;
+use crate::journal::state::JournalState;
 
 /// A snapshot.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Snapshot {
+pub struct Snapshot {
     /// The store of the snapshot.
-    pub(crate) store_id: Uuid,
+    pub store_id: Uuid,
     /// The enterprise of the snapshot.
-    pub(crate) enterprise_id: String,
+    pub enterprise_id: String,
     /// Date, run number and time of the snapshot.
-    pub(crate) night: SnapshotId,
+    pub night: SnapshotId,
     /// Time of the store's first snapshot: users that were listed then may have existed for years.
-    pub(crate) first_snapshot_time: Option<DateTime<Utc>>,
+    pub first_snapshot_time: Option<DateTime<Utc>>,
     /// Start of the newest unbroken span of LOGIN coverage, and its end.
-    pub(crate) login_coverage: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub login_coverage: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// The same for each configured type of activity that was ever covered.
-    pub(crate) activity_coverage: BTreeMap<String, (DateTime<Utc>, DateTime<Utc>)>,
+    pub activity_coverage: BTreeMap<String, (DateTime<Utc>, DateTime<Utc>)>,
     /// What counted as evidence of use: LOGIN, types of activity, imported reports.
-    pub(crate) evidence_sources: Vec<String>,
+    pub evidence_sources: Vec<String>,
     /// Days after creation, or first sight, in which no user is evaluated (R5).
-    pub(crate) new_user_grace_days: i64,
+    pub new_user_grace_days: i64,
     /// Days after a return or reactivation in which no user is evaluated (R5).
-    pub(crate) returned_grace_days: i64,
+    pub returned_grace_days: i64,
     /// Seats in use.
-    pub(crate) seats_assigned: u64,
+    pub seats_assigned: u64,
     /// Seats bought by the terms in force; `None` if the terms do not say.
-    pub(crate) seats_purchased: Option<i64>,
+    pub seats_purchased: Option<i64>,
     /// The next renewal day of a contract; a freed seat saves nothing before it (R20).
-    pub(crate) renewal_date: Option<NaiveDate>,
+    pub renewal_date: Option<NaiveDate>,
     /// Events on each UTC day of the four weeks before the snapshot; a missing day had none (R11).
-    pub(crate) events_by_day: EventDays,
+    pub events_by_day: EventDays,
     /// Names of the groups, by id.
-    pub(crate) groups: BTreeMap<String, String>,
+    pub groups: BTreeMap<String, String>,
     /// Groups whose members were never read completely: a user who is not among the known members may be a member.
-    pub(crate) unread_groups: BTreeSet<String>,
+    pub unread_groups: BTreeSet<String>,
     /// All users ever seen, by id.
-    pub(crate) people: BTreeMap<String, Person>,
+    pub people: BTreeMap<String, Person>,
 }
 
 /// One user of the snapshot.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Person {
-    pub(crate) user_id: String,
-    pub(crate) login: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) role: Option<String>,
+pub struct Person {
+    /// Box's id.
+    pub user_id: String,
+    /// The login.
+    pub login: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// Box's role: `user`, `coadmin` or `admin`.
+    pub role: Option<String>,
     /// Box's status, as sent.
-    pub(crate) box_status: Option<String>,
+    pub box_status: Option<String>,
     /// `active`, `suspended`, `deprovisioned` or `unknown`.
-    pub(crate) account_status: String,
+    pub account_status: String,
     /// How the row got into the snapshot: `listed`, `carried`, `missing_unconfirmed`; `None` for a user that is gone.
-    pub(crate) listing: Option<String>,
-    pub(crate) seat_kind: String,
-    pub(crate) consumes_seat: bool,
-    pub(crate) seat_state: Option<String>,
-    pub(crate) enterprise_id: Option<String>,
+    pub listing: Option<String>,
+    /// `managed_user`, `app_user` or another kind of `accounts`.
+    pub seat_kind: String,
+    /// Whether the account takes a seat.
+    pub consumes_seat: bool,
+    /// The state of the seat, as in `accounts`.
+    pub seat_state: Option<String>,
+    /// The enterprise that owns the account.
+    pub enterprise_id: Option<String>,
     /// Whether shared folders stay open to collaborators while the account is inactive; `None`: unknown.
-    pub(crate) is_content_available_when_inactive: Option<bool>,
-    pub(crate) is_platform_access_only: Option<bool>,
-    pub(crate) external_app_user_id: Option<String>,
-    pub(crate) created_at: Option<DateTime<Utc>>,
-    pub(crate) first_seen_at: Option<DateTime<Utc>>,
+    pub is_content_available_when_inactive: Option<bool>,
+    /// Whether it is an account of an application.
+    pub is_platform_access_only: Option<bool>,
+    /// An application's own id of the user.
+    pub external_app_user_id: Option<String>,
+    /// When Box created the account.
+    pub created_at: Option<DateTime<Utc>>,
+    /// The first snapshot that lists it.
+    pub first_seen_at: Option<DateTime<Utc>>,
     /// The last return or reactivation.
-    pub(crate) returned_at: Option<DateTime<Utc>>,
-    pub(crate) suspended_since: Option<DateTime<Utc>>,
-    pub(crate) last_activity_at: Option<DateTime<Utc>>,
-    pub(crate) last_activity_source: Option<String>,
+    pub returned_at: Option<DateTime<Utc>>,
+    /// Since when it is suspended.
+    pub suspended_since: Option<DateTime<Utc>>,
+    /// The latest evidence of use.
+    pub last_activity_at: Option<DateTime<Utc>>,
+    /// What that evidence is, such as `LOGIN`.
+    pub last_activity_source: Option<String>,
     /// Whole days without evidence of use that coverage proves; the only figure that counts (R2).
-    pub(crate) proven_idle_days: Option<i64>,
-    pub(crate) leave: Option<OnLeave>,
+    pub proven_idle_days: Option<i64>,
+    /// The leave on the date of the snapshot.
+    pub leave: Option<OnLeave>,
     /// For a suspended user: who edited the account, and when last.
-    pub(crate) edits: Vec<Edit>,
+    pub edits: Vec<Edit>,
     /// Ids of the groups, sorted.
-    pub(crate) group_ids: Vec<String>,
+    pub group_ids: Vec<String>,
     /// Whether memberships were ever read; otherwise the groups above prove nothing.
-    pub(crate) are_groups_known: bool,
+    pub are_groups_known: bool,
     /// Addresses of the aliases, in lower case, sorted.
-    pub(crate) aliases: Vec<String>,
+    pub aliases: Vec<String>,
     /// Whether aliases were ever read.
-    pub(crate) are_aliases_known: bool,
+    pub are_aliases_known: bool,
     /// Logins and aliases of earlier snapshots, in lower case, sorted.
-    pub(crate) former_addresses: Vec<String>,
+    pub former_addresses: Vec<String>,
     /// Tracking codes, as name and value.
-    pub(crate) tracking_codes: Vec<(String, String)>,
-    pub(crate) space_used_bytes: Option<i64>,
+    pub tracking_codes: Vec<(String, String)>,
+    /// Bytes of its content.
+    pub space_used_bytes: Option<i64>,
     /// The quota; `None` is unlimited or unknown, which [`Person::has_unlimited_space`] distinguishes.
-    pub(crate) space_amount_bytes: Option<i64>,
-    pub(crate) has_unlimited_space: Option<bool>,
-    pub(crate) monthly_cost: Option<Money>,
-    pub(crate) currency: Option<String>,
+    pub space_amount_bytes: Option<i64>,
+    /// Whether it has no quota.
+    pub has_unlimited_space: Option<bool>,
+    /// What the seat costs a month.
+    pub monthly_cost: Option<Money>,
+    /// The currency of the cost.
+    pub currency: Option<String>,
 }
 
 /// A leave on the date of the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct OnLeave {
+pub struct OnLeave {
     /// Its last day; `None`: no known end.
-    pub(crate) until: Option<NaiveDate>,
+    pub until: Option<NaiveDate>,
 }
 
 /// An EDIT_USER of the admin log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Edit {
+pub struct Edit {
     /// The actor; `None`: Box does not say.
-    pub(crate) actor_id: Option<String>,
+    pub actor_id: Option<String>,
     /// When.
-    pub(crate) at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
 }
 
 impl Snapshot {
@@ -133,7 +153,7 @@ impl Snapshot {
     }
 
     /// A user by id.
-    pub(crate) fn person(&self, user_id: &str) -> Option<&Person> {
+    pub fn person(&self, user_id: &str) -> Option<&Person> {
         self.people.get(user_id)
     }
 
@@ -175,7 +195,7 @@ impl Person {
     }
 
     /// The state that the user must still have when an action is done (R12). It has those tracking codes that the policy names.
-    pub(crate) fn standing(&self, code_names: &[&str]) -> Standing {
+    pub fn standing(&self, code_names: &[&str]) -> Standing {
         let mut tracking_codes: Vec<String> = self
             .tracking_codes
             .iter()
@@ -203,7 +223,7 @@ impl Person {
     }
 
     /// The user's name in a sentence: the login, else the id.
-    pub(crate) fn called(&self) -> &str {
+    pub fn called(&self) -> &str {
         self.login.as_deref().unwrap_or(&self.user_id)
     }
 }

@@ -14,46 +14,50 @@ use super::policy::{Policy, WhenRefused};
 use super::policy_inputs::PolicyInputs;
 use super::snapshot::{Person, Snapshot};
 use super::waiting::next_stage;
-use crate::reclaim::journal::state::{
+use crate::journal::state::{
     ActionState, Closed, JournalState, PlanState, REFUSAL_HOLDS, Skip, UserState, unfinished,
 };
 
 /// A user who cannot continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stuck {
-    pub(crate) user_id: String,
-    pub(crate) login: String,
-    pub(crate) name: Option<String>,
+pub struct Stuck {
+    /// Box's id.
+    pub user_id: String,
+    /// The login.
+    pub login: String,
+    /// The display name.
+    pub name: Option<String>,
     /// From when the journal knows the reason; if it does not know that, the suspension.
-    pub(crate) since: DateTime<Utc>,
+    pub since: DateTime<Utc>,
     /// The suspension by boxseat that is in force.
     pub(crate) suspended_at: Option<DateTime<Utc>>,
     /// The reason code.
-    pub(crate) word: Recorded<ReasonCode>,
-    pub(crate) reason: String,
+    pub word: Recorded<ReasonCode>,
+    /// The reason as a sentence.
+    pub reason: String,
     /// The next command, or what to change before the next run.
-    pub(crate) next: String,
+    pub next: String,
 }
 
 impl Stuck {
     /// Whether a sign-in from before the suspension became known after it (R11): the user may be at work.
-    pub(crate) fn is_late_login(&self) -> bool {
+    pub fn is_late_login(&self) -> bool {
         self.word == ReasonCode::LateLogin
     }
 
     /// Whether a list or the policy excludes the user on purpose.
-    pub(crate) fn is_intended(&self) -> bool {
+    pub fn is_intended(&self) -> bool {
         self.word.known().is_some_and(ReasonCode::is_intended)
     }
 
     /// `since 2026-03-02`, or `suspended since 2026-03-02` if the journal does not know from when the reason holds.
-    pub(crate) fn since(&self) -> String {
+    pub fn since(&self) -> String {
         let how = if self.suspended_at == Some(self.since) { "suspended since" } else { "since" };
         format!("{how} {}", self.since.format("%F"))
     }
 
     /// `NAME <LOGIN>`, or the login.
-    pub(crate) fn called(&self) -> String {
+    pub fn called(&self) -> String {
         match &self.name {
             Some(name) if *name != self.login => format!("{name} <{}>", self.login),
             _ => self.login.clone(),
@@ -65,7 +69,7 @@ impl Stuck {
 const SETTLED_AFTER: TimeDelta = TimeDelta::hours(48);
 
 /// Every stuck user, late sign-ins first, then the longest wait.
-pub(crate) fn stuck(
+pub fn stuck(
     past: &JournalState,
     snapshot: &Snapshot,
     policy: Option<&Policy>,

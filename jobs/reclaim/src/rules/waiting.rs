@@ -11,22 +11,24 @@ use super::offboarding::first_snapshot;
 use super::policy::Policy;
 use super::policy_inputs::PolicyInputs;
 use super::snapshot::Snapshot;
-use crate::reclaim::journal::state::{ActionState, CAPS_WINDOW, JournalState, UserState};
+use crate::journal::state::{ActionState, CAPS_WINDOW, JournalState, UserState};
 
 /// Users who wait for the same stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Waiting {
-    pub(crate) stage: Stage,
-    pub(crate) users: usize,
+pub struct Waiting {
+    /// The stage.
+    pub stage: Stage,
+    /// How many they are.
+    pub users: usize,
     /// When the first of them can be planned.
-    pub(crate) from: DateTime<Utc>,
+    pub from: DateTime<Utc>,
     /// The reason code of the rule that denies for now, if their day has come.
-    pub(crate) reason: Option<ReasonCode>,
+    pub reason: Option<ReasonCode>,
 }
 
 impl Waiting {
     /// `transfer from 2026-12-06 on`, or that it is due.
-    pub(crate) fn sentence(&self, now: DateTime<Utc>) -> String {
+    pub fn sentence(&self, now: DateTime<Utc>) -> String {
         let stage = self.stage.as_str();
         match self.reason {
             Some(word) => return format!("{stage} is due, and {word} denies it for now: {}", word.meaning()),
@@ -47,7 +49,7 @@ impl Waiting {
 }
 
 /// Users that wait for a later day, and users that wait for the caps. The policy is evaluated once for both.
-pub(crate) fn waiting(
+pub fn waiting(
     past: &JournalState,
     snapshot: &Snapshot,
     policy: &Policy,
@@ -111,17 +113,20 @@ fn next_stages(
 
 /// Users that the caps exclude from every plan for now (R8).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OverCap {
-    pub(crate) users: usize,
-    /// How many users count now, and how many may.
+pub struct OverCap {
+    /// How many they are.
+    pub users: usize,
+    /// How many users count now.
     pub(crate) counted: u64,
-    pub(crate) most: u64,
+    /// How many users may count.
+    pub most: u64,
     /// When so few users count that there is room for one; `None`: open plans alone fill the caps.
-    pub(crate) until: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl OverCap {
-    pub(crate) fn sentence(&self) -> String {
+    /// How many users count, and when the first place is free.
+    pub fn sentence(&self) -> String {
         let until = self.until.map_or_else(
             || "open plans alone fill it".to_owned(),
             |at| format!("a user counts for 30 days after the last action, and the first place is free on {} at the earliest", at.format("%F")),
@@ -174,8 +179,9 @@ mod tests {
     use boxseat_schemas::reclaim::{Action, Outcome};
 
     use super::*;
-    use crate::reclaim::journal::state::tests::{created, day, intent, outcome, past};
-    use crate::reclaim::testing::{TO_DELETE, idler, inputs, policy, snapshot, suspended};
+    use crate::testing::{
+        TO_DELETE, created, day, idler, inputs, intent, outcome, past, policy, snapshot, suspended,
+    };
 
     /// Why: with more users than the caps allow, one that no longer counts makes no room, and the day that was shown moved.
     #[test]

@@ -4,6 +4,10 @@
 //! follows as an entry of its own; then anchor and witness get the new head. *Killed* before the adoption's entry: nothing has
 //! changed that another command accepts. After it: every command but this one is refused until all actions are in.
 
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::operator::operator;
+use boxseat_reclaim::journal::place;
+use boxseat_reclaim::journal::seat_actions::LostAction;
 use boxseat_schemas::reclaim::{Adoption, Record};
 use boxseat_schemas::table::SEAT_ACTIONS;
 use serde_json::json;
@@ -14,10 +18,6 @@ use crate::error::{CommandError, Error};
 use crate::failpoint::reach;
 use crate::lake_witness::{self, LakeLine};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::operator::operator;
-use crate::reclaim::journal::place;
-use crate::reclaim::journal::seat_actions::LostAction;
 use crate::reclaim_context::context::ReclaimContext;
 use crate::reclaim_context::seat_actions::{self, compare};
 

@@ -2,6 +2,12 @@
 
 use std::path::Path;
 
+use boxseat_reclaim::engine::{ApplyEnv, Task, admit, apply, is_done};
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::journal::{Journal, StreamMark};
+use boxseat_reclaim::rules::figures::people;
+use boxseat_reclaim::rules::stuck::stuck;
+use boxseat_reclaim::rules::waiting::waiting;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use serde_json::json;
 
@@ -9,12 +15,6 @@ use super::{exit_code_of, note_changed_files, show_applied};
 use crate::cli::{ApplyArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::engine::{ApplyEnv, Task, admit, apply, is_done};
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::{Journal, StreamMark};
-use crate::reclaim::rules::figures::people;
-use crate::reclaim::rules::stuck::stuck;
-use crate::reclaim::rules::waiting::waiting;
 use crate::reclaim_context::apply_context::{ApplyContext, Connection, crash};
 use crate::stop::Stop;
 
@@ -69,7 +69,7 @@ pub(crate) async fn run(
 pub(crate) fn task<'a>(
     acting: &'a ApplyContext,
     file: &'a PlanFile,
-    snapshot: &'a crate::reclaim::rules::snapshot::Snapshot,
+    snapshot: &'a boxseat_reclaim::rules::snapshot::Snapshot,
     mark: Option<&'a StreamMark>,
 ) -> Task<'a> {
     Task {

@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use boxseat_reclaim::journal::approval::{Given, Required};
+use boxseat_reclaim::journal::operator::operator;
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::journal::signature::NAMESPACE;
 use boxseat_schemas::reclaim::Record;
 use chrono::TimeDelta;
 use serde_json::json;
@@ -10,10 +14,6 @@ use super::head;
 use crate::cli::{Global, ReclaimApproveArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
-use crate::reclaim::journal::approval::{Given, Required};
-use crate::reclaim::journal::operator::operator;
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::signature::NAMESPACE;
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(

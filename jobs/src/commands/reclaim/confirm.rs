@@ -3,6 +3,14 @@
 use std::path::Path;
 
 use boxseat_pipeline::client::Found;
+use boxseat_reclaim::engine::{Canaries, Content};
+use boxseat_reclaim::journal::approval::terms;
+use boxseat_reclaim::journal::operator::{OsUserCounts, operators_needed};
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::journal::state::{ActionState, JournalState};
+use boxseat_reclaim::rules::confirmation::{operators, to_confirm};
+use boxseat_reclaim::rules::emptiness::APART;
+use boxseat_reclaim::rules::snapshot::Snapshot;
 use boxseat_schemas::reclaim::{Ability, Record};
 use serde_json::json;
 
@@ -11,14 +19,6 @@ use crate::cli::{ConfirmArgs, Global};
 use crate::error::CommandError;
 use crate::on_runtime;
 use crate::printer::Printer;
-use crate::reclaim::engine::{Canaries, Content};
-use crate::reclaim::journal::approval::terms;
-use crate::reclaim::journal::operator::{OsUserCounts, operators_needed};
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::state::{ActionState, JournalState};
-use crate::reclaim::rules::confirmation::{operators, to_confirm};
-use crate::reclaim::rules::emptiness::APART;
-use crate::reclaim::rules::snapshot::Snapshot;
 use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
 

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
+use boxseat_reclaim::journal::approval::terms;
+use boxseat_reclaim::journal::operator::operator;
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::rules::diff::diff;
+use boxseat_reclaim::rules::evaluator::{Evaluator, refused};
+use boxseat_reclaim::rules::plan::{Making, make};
 use boxseat_schemas::reclaim::Plan;
 use serde_json::json;
 
 use crate::cli::{Global, ReclaimDiffArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::journal::approval::terms;
-use crate::reclaim::journal::operator::operator;
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::rules::diff::diff;
-use crate::reclaim::rules::evaluator::{Evaluator, refused};
-use crate::reclaim::rules::plan::{Making, make};
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(

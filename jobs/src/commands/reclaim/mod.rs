@@ -7,6 +7,7 @@ mod confirm;
 mod diff;
 mod nightly;
 mod plan;
+mod plan_text;
 mod policy;
 mod show;
 mod shown;

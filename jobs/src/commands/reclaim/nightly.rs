@@ -6,6 +6,19 @@
 
 use std::path::Path;
 
+use boxseat_reclaim::engine::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
+use boxseat_reclaim::engine::{
+    Canaries, UserOutcome, admit, apply, close_windows, is_due, reconcile, verify_transfers,
+};
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::journal::state::{JournalState, UserState, unfinished};
+use boxseat_reclaim::rules::figures::people;
+use boxseat_reclaim::rules::offboarding::{is_offboarding, leavers};
+use boxseat_reclaim::rules::policy::Policy;
+use boxseat_reclaim::rules::reversals;
+use boxseat_reclaim::rules::snapshot::Snapshot;
+use boxseat_reclaim::rules::stuck::stuck;
+use boxseat_reclaim::rules::waiting::waiting;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Outcome, PlanEnd, ReasonCode, Record};
 use chrono::{DateTime, Utc};
@@ -16,19 +29,6 @@ use super::{exit_code_of, head, note_changed_files};
 use crate::cli::{Format, Global};
 use crate::error::{CommandError, Error, REJECTS, exit_code};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::engine::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
-use crate::reclaim::engine::{
-    Canaries, UserOutcome, admit, apply, close_windows, is_due, reconcile, verify_transfers,
-};
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::state::{JournalState, UserState, unfinished};
-use crate::reclaim::rules::figures::people;
-use crate::reclaim::rules::offboarding::{is_offboarding, leavers};
-use crate::reclaim::rules::policy::Policy;
-use crate::reclaim::rules::reversals;
-use crate::reclaim::rules::snapshot::Snapshot;
-use crate::reclaim::rules::stuck::stuck;
-use crate::reclaim::rules::waiting::waiting;
 use crate::reclaim_context::apply_context::ApplyContext;
 use crate::reclaim_context::context::missing_policy;
 use crate::stop::Stop;
@@ -239,7 +239,7 @@ fn plan_next(acting: &ApplyContext, report: &mut Report) {
 }
 
 fn close_expired(
-    journal: &mut crate::reclaim::journal::Journal,
+    journal: &mut boxseat_reclaim::journal::Journal,
     plan_id: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use boxseat_reclaim::engine::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
+use boxseat_reclaim::journal::operator::operator;
+use boxseat_reclaim::rules::figures::people;
 use boxseat_schemas::reclaim::Stage;
 use boxseat_storage::durable::{self, Access};
 use serde_json::json;
@@ -11,9 +14,6 @@ use crate::cli::{Global, ReclaimPlanArgs, StageName};
 use crate::error::CommandError;
 use crate::output_target::check_output;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::engine::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
-use crate::reclaim::journal::operator::operator;
-use crate::reclaim::rules::figures::people;
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(
@@ -69,7 +69,7 @@ fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
             stage.as_str()
         ));
     }
-    let row = |file: &crate::reclaim::journal::plans::PlanFile| {
+    let row = |file: &boxseat_reclaim::journal::plans::PlanFile| {
         let plan = &file.plan;
         vec![
             json!(plan.plan_id),

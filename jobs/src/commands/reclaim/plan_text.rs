@@ -6,48 +6,46 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use boxseat_reclaim::journal::state::{JournalState, PlanState};
+use boxseat_reclaim::rules::figures::{amount, moment, people, size};
 use boxseat_schemas::Money;
 use boxseat_schemas::reclaim::plan::{LeftOut, Origin, Plan, PlannedPerson};
 use boxseat_schemas::reclaim::{ApprovalTerms, Outcome, ReasonCode, Recorded};
+use boxseat_schemas::text::visible;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
-
-use crate::reclaim::journal::state::{JournalState, PlanState};
-use crate::reclaim::rules::figures::{amount, moment, people, size};
-use boxseat_schemas::text::visible;
-
 /// What is shown about a plan in addition to its content.
-pub(crate) struct Standing<'a> {
+pub(super) struct Standing<'a> {
     /// `open, not approved`, `approved by …`, `closed: …`, or why the file cannot be used as a plan.
-    pub(crate) state: String,
+    pub(super) state: String,
     /// Its costs.
-    pub(crate) totals: Totals,
+    pub(super) totals: Totals,
     /// What the plan did so far, one sentence by user id; users without an action are absent.
-    pub(crate) results: BTreeMap<String, String>,
+    pub(super) results: BTreeMap<String, String>,
     /// The digest of its file.
-    pub(crate) digest: &'a str,
+    pub(super) digest: &'a str,
 }
 
 /// R20: potential savings, freed seats, and savings realised by a renewal. They are never added up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Totals {
+pub(super) struct Totals {
     /// Monthly cost of the seats of all users in it, by currency, in ten-thousandths.
-    pub(crate) potential: BTreeMap<String, i64>,
+    pub(super) potential: BTreeMap<String, i64>,
     /// Of them, those whose account is deleted and has not come back.
-    pub(crate) freed: BTreeMap<String, i64>,
+    pub(super) freed: BTreeMap<String, i64>,
     /// Of those, the seats freed before a past renewal.
-    pub(crate) realised: BTreeMap<String, i64>,
+    pub(super) realised: BTreeMap<String, i64>,
     /// Users whose seat has no known price.
-    pub(crate) without_cost: usize,
+    pub(super) without_cost: usize,
     /// Users in it.
-    pub(crate) people: usize,
+    pub(super) people: usize,
     /// Users whose account is deleted and has not come back, with or without a price.
-    pub(crate) seats_freed: usize,
+    pub(super) seats_freed: usize,
 }
 
 impl Totals {
     /// Adds up what the journal says about a plan's users.
-    pub(crate) fn of(plan: &Plan, past: &JournalState, renewals: &[NaiveDate], now: DateTime<Utc>) -> Self {
+    pub(super) fn of(plan: &Plan, past: &JournalState, renewals: &[NaiveDate], now: DateTime<Utc>) -> Self {
         let mut totals = Self { people: plan.people.len(), ..Self::default() };
         for person in &plan.people {
             let deletion = past.people.get(&person.user_id).and_then(|past| past.freed());
@@ -72,7 +70,7 @@ impl Totals {
 }
 
 /// What a plan did for each user, by the journal: its actions, and why it skipped the user.
-pub(crate) fn results(plan: &Plan, past: &JournalState) -> BTreeMap<String, String> {
+pub(super) fn results(plan: &Plan, past: &JournalState) -> BTreeMap<String, String> {
     let of = |planned: &PlannedPerson| {
         let known = past.people.get(&planned.user_id)?;
         let actions = known.by_plan(&plan.plan_id).map(|action| {
@@ -91,7 +89,7 @@ pub(crate) fn results(plan: &Plan, past: &JournalState) -> BTreeMap<String, Stri
 }
 
 /// The state of a plan, in a few words.
-pub(crate) fn state(known: &PlanState, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+pub(super) fn state(known: &PlanState, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if let Some(closed) = &known.closed {
         return format!("closed {}: {}", moment(closed.at), closed.because);
     }
@@ -107,7 +105,7 @@ pub(crate) fn state(known: &PlanState, expires_at: DateTime<Utc>, now: DateTime<
 }
 
 /// At most 80 columns.
-pub(crate) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
+pub(super) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
     let mut text = String::new();
     let mut line = |indent: usize, words: String| {
         for row in wrapped(&one_line(&words), WIDTH - indent) {
@@ -148,7 +146,7 @@ pub(crate) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
 }
 
 /// The whole plan, with a version on top.
-pub(crate) fn json(plan: &Plan, standing: &Standing<'_>) -> Value {
+pub(super) fn json(plan: &Plan, standing: &Standing<'_>) -> Value {
     let left_out = grouped(&plan.left_out).into_iter().map(|(reason, count)| (reason.as_str(), count));
     let left_out: BTreeMap<&str, usize> = left_out.collect();
     let sums = |sums: &BTreeMap<String, i64>| -> BTreeMap<String, String> {
@@ -172,7 +170,7 @@ pub(crate) fn json(plan: &Plan, standing: &Standing<'_>) -> Value {
 }
 
 /// For a ticket or a pull request.
-pub(crate) fn markdown(plan: &Plan, standing: &Standing<'_>) -> String {
+pub(super) fn markdown(plan: &Plan, standing: &Standing<'_>) -> String {
     let mut text = String::new();
     let mut line = |words: String| {
         let _ = writeln!(text, "{words}");
@@ -337,12 +335,12 @@ fn grouped(left_out: &[LeftOut]) -> Vec<(&Recorded<ReasonCode>, usize)> {
 }
 
 /// Text as one line, with control characters shown as codes.
-pub(crate) fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     visible(text).replace('\n', "\\u{a}")
 }
 
 /// Text that Markdown shows literally.
-pub(crate) fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for c in one_line(text).chars() {
         match c {
@@ -396,13 +394,15 @@ const WIDTH: usize = 80;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::reclaim::journal::state::tests::{intent, operator, outcome, past};
-    use crate::reclaim::rules::evaluator::Evaluator;
-    use crate::reclaim::rules::plan::{Making, make};
-    use crate::reclaim::rules::snapshot::Person;
-    use crate::reclaim::testing::{idler, inputs, snapshot_time, policy, snapshot};
+    use boxseat_reclaim::rules::evaluator::Evaluator;
+    use boxseat_reclaim::rules::plan::{Making, make};
+    use boxseat_reclaim::rules::snapshot::Person;
+    use boxseat_reclaim::testing::{
+        idler, inputs, intent, operator, outcome, past, policy, snapshot, snapshot_time,
+    };
     use boxseat_schemas::reclaim::{Action, Stage};
+
+    use super::*;
 
     fn plan(people: Vec<Person>) -> Plan {
         let (policy, inputs, past, snapshot) = (
@@ -411,7 +411,8 @@ mod tests {
             JournalState::default(),
             snapshot(people),
         );
-        let judged = Evaluator::new(&policy, &snapshot, &past, &inputs, snapshot_time(), []).unwrap().everybody();
+        let judged =
+            Evaluator::new(&policy, &snapshot, &past, &inputs, snapshot_time(), []).unwrap().everybody();
         make(
             Making {
                 stage: Stage::Suspend,

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use boxseat_reclaim::rules::describe::{found, told};
+use boxseat_reclaim::rules::evaluator::Evaluator;
 use serde_json::json;
 
 use crate::cli::{Format, Global, ReclaimPolicyArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::Printer;
-use crate::reclaim::rules::describe::{found, told};
-use crate::reclaim::rules::evaluator::Evaluator;
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(
@@ -55,7 +55,7 @@ fn print(
         if !sentences.is_empty() {
             text.push_str(&format!("\n{head}\n"));
             for sentence in sentences {
-                text.push_str(&format!("- {}\n", crate::reclaim::show::one_line(sentence)));
+                text.push_str(&format!("- {}\n", super::plan_text::one_line(sentence)));
             }
         }
     }

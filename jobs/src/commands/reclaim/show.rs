@@ -1,15 +1,15 @@
 //! `boxseat reclaim show PLAN`: shows a plan to the approver.
 
+use boxseat_reclaim::journal::plans::PlanFile;
 use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::LeftOut;
 use serde_json::json;
 
 use super::note_imports_waiting;
+use super::plan_text::{self, Standing, Totals, markdown, results, state, table};
 use crate::cli::{Format, Global, ReclaimShowArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::show::{self, Standing, Totals, markdown, results, state, table};
 use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) -> Result<u8, CommandError> {
@@ -31,7 +31,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
     };
     match printer.format() {
         _ if args.left_out => left_out(printer, &file.plan)?,
-        Format::Json => printer.json(show::json(&file.plan, &standing))?,
+        Format::Json => printer.json(plan_text::json(&file.plan, &standing))?,
         Format::Markdown => printer.out(&markdown(&file.plan, &standing))?,
         Format::Csv => {
             return Err(CommandError::usage("a plan is not a single table").hint(

@@ -1,13 +1,13 @@
 //! The outcomes of the users of a plan, as a table, and the run's summary line.
 
+use boxseat_reclaim::engine::{Applied, UserOutcome};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::rules::policy_inputs::PolicyInputs;
 use boxseat_schemas::reclaim::Plan;
 use serde_json::json;
 
 use crate::error::{CommandError, REJECTS, exit_code};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::engine::{Applied, UserOutcome};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::rules::policy_inputs::PolicyInputs;
 use crate::store::Store;
 
 /// Prints one apply or undo; the caller prints the reason for a stop as an error.

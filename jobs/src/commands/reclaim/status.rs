@@ -3,6 +3,19 @@
 use std::collections::BTreeMap;
 
 use boxseat_output::warehouse;
+use boxseat_reclaim::engine::{SNAPSHOT_MAX_AGE, is_done, is_due};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::place;
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::journal::state::{CAPS_WINDOW, JournalState, PlanState};
+use boxseat_reclaim::rules::evaluator::Evaluator;
+use boxseat_reclaim::rules::figures::people;
+use boxseat_reclaim::rules::offboarding::leavers;
+use boxseat_reclaim::rules::plan::fit;
+use boxseat_reclaim::rules::policy::Policy;
+use boxseat_reclaim::rules::policy_inputs::PolicyInputs;
+use boxseat_reclaim::rules::stuck::{Stuck, stuck};
+use boxseat_reclaim::rules::waiting::{Waiting, waiting};
 use boxseat_schemas::reclaim::PlanEnd;
 use serde_json::{Value, json};
 
@@ -10,19 +23,6 @@ use super::{head, note_imports_waiting};
 use crate::cli::{Format, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::engine::{SNAPSHOT_MAX_AGE, is_done, is_due};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::place;
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::journal::state::{CAPS_WINDOW, JournalState, PlanState};
-use crate::reclaim::rules::evaluator::Evaluator;
-use crate::reclaim::rules::figures::people;
-use crate::reclaim::rules::offboarding::leavers;
-use crate::reclaim::rules::plan::fit;
-use crate::reclaim::rules::policy::Policy;
-use crate::reclaim::rules::policy_inputs::PolicyInputs;
-use crate::reclaim::rules::stuck::{Stuck, stuck};
-use crate::reclaim::rules::waiting::{Waiting, waiting};
 use crate::reclaim_context::context::{ReclaimContext, missing_policy};
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {

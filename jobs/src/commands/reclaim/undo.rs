@@ -2,6 +2,12 @@
 
 use std::path::Path;
 
+use boxseat_reclaim::engine::{Scope, UserOutcome, ours, take_out, undo};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::approval::Required;
+use boxseat_reclaim::journal::plans::PlanFile;
+use boxseat_reclaim::rules::restore::Preview;
+use boxseat_reclaim::rules::snapshot::Snapshot;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Plan, PlanEnd, ReasonCode};
 use serde_json::json;
@@ -11,12 +17,6 @@ use super::{exit_code_of, head, show_applied};
 use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::engine::{Scope, UserOutcome, ours, take_out, undo};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::approval::Required;
-use crate::reclaim::journal::plans::PlanFile;
-use crate::reclaim::rules::restore::Preview;
-use crate::reclaim::rules::snapshot::Snapshot;
 use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
 

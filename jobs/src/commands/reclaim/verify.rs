@@ -1,13 +1,13 @@
 //! `boxseat reclaim verify`: checks that the journal is unchanged and that its anchors agree (R9).
 
+use boxseat_reclaim::journal::{ANCHOR_FILE, Seals};
+use boxseat_reclaim::journal::{Journal, place};
 use serde_json::json;
 
 use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::forget::compare_records;
 use crate::printer::Printer;
-use crate::reclaim::journal::{ANCHOR_FILE, Seals};
-use crate::reclaim::journal::{Journal, place};
 use crate::reclaim_context::context::ReclaimContext;
 use crate::reclaim_context::seat_actions;
 

@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 use boxseat_output::lake::{RecordSnapshot, RecordedFile};
 use boxseat_output::warehouse::FILE_NAME;
 use boxseat_pipeline::spool::{SpoolDir, SpoolReader, Whole};
+use boxseat_reclaim::journal::Journal;
+use boxseat_reclaim::journal::Seals;
 use boxseat_schemas::RunNumber;
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable;
@@ -14,8 +16,6 @@ use crate::backup::{CHANGED, files_below, names_that_differ};
 use crate::commands::findings::Findings;
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, REMEDY, exit_code};
-use crate::reclaim::journal::Journal;
-use crate::reclaim::journal::Seals;
 use crate::store::{IMPORTS, Store};
 
 /// Reports the number of recorded files. Without `--deep`, `verify` compares only the files that it reads.

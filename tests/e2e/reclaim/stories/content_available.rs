@@ -1,10 +1,10 @@
 //! R6 and `is_collaborated_content_available_when_owner_inactive`: Box keeps folders of an inactive owner open to collaborators.
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::{Act, Config};
 use serde_json::json;
 
 use super::{apply, detail, outcome, plan_of, staged_with, status};
-use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 
 fn set_available(stage: &Stage, user_id: &str, is_available: bool) {

@@ -20,10 +20,10 @@ mod taking_back;
 
 use std::process::Command;
 
+use boxseat_reclaim_checker::Intent;
 use boxseat_simulator::{Act, Config};
 use chrono::TimeDelta;
 
-use super::intent::Intent;
 use super::stage::{Stage, small};
 use crate::support::{Done, finish, hold};
 

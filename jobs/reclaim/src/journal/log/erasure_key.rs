@@ -10,17 +10,17 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// The key.
-pub(crate) struct ErasureKey([u8; 32]);
+pub struct ErasureKey([u8; 32]);
 
 impl ErasureKey {
     /// The store's key. Creates it if there is none.
     ///
     /// # Errors
     /// `Refused` for a file that is not a key, `Failed` for the disk.
-    pub(crate) fn open_or_create(root: &Path) -> Result<Self, Error> {
+    pub fn open_or_create(root: &Path) -> Result<Self, Error> {
         if let Some(key) = Self::open(root)? {
             return Ok(key);
         }
@@ -31,7 +31,7 @@ impl ErasureKey {
     }
 
     /// A key that is not stored.
-    pub(crate) fn random() -> Self {
+    pub fn random() -> Self {
         // Two random ids have 244 random bits of the system's generator.
         let seed = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
         Self(Sha256::digest(&seed).into())
@@ -41,7 +41,7 @@ impl ErasureKey {
     ///
     /// # Errors
     /// As [`ErasureKey::open_or_create`].
-    pub(crate) fn open(root: &Path) -> Result<Option<Self>, Error> {
+    pub fn open(root: &Path) -> Result<Option<Self>, Error> {
         let path = path(root);
         let text = match durable::read_regular_text(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -57,12 +57,12 @@ impl ErasureKey {
     }
 
     /// HMAC-SHA-256 in hexadecimal digits. `purpose` separates the uses of the key.
-    pub(crate) fn mac(&self, purpose: &str, text: &[u8]) -> String {
+    pub fn mac(&self, purpose: &str, text: &[u8]) -> String {
         hex(&self.raw(purpose, text))
     }
 
     /// The replacement of a user's id: 24 digits that begin with 900. Programs that expect an id of digits can still read the rows.
-    pub(crate) fn pseudonym(&self, user_id: &str) -> String {
+    pub fn pseudonym(&self, user_id: &str) -> String {
         let mac = self.raw("user", user_id.as_bytes());
         let number = u128::from_be_bytes(mac[..16].try_into().expect("a MAC has 32 bytes"));
         format!("900{:021}", number % 10u128.pow(21))
@@ -78,7 +78,7 @@ impl ErasureKey {
 }
 
 /// The directory of the files of erasures.
-pub(crate) fn erasure_directory(root: &Path) -> PathBuf {
+pub fn erasure_directory(root: &Path) -> PathBuf {
     root.join("state/erasure")
 }
 

@@ -23,12 +23,14 @@ use uuid::Uuid;
 use super::ErasureKey;
 use super::seal::{self, Anchor};
 use super::{cannot, path};
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// Which seals are verified. The last one covers the whole chain before it, so it is enough; an audit verifies each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seals {
+pub enum Seals {
+    /// The last one.
     Last,
+    /// Each of them.
     Each,
     /// Each, and the journal may end before the head that the lake knows: for `reclaim adopt`.
     Older,

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::file::{self, Contents, Frame, Seals, hash_of};
 use super::{ReclaimLock, cannot, directory, path};
-use crate::reclaim::error::Error;
+use crate::error::Error;
 
 /// The namespace of a seal; a signature of a plan is no seal.
 const NAMESPACE: &str = "boxseat-journal";
@@ -100,7 +100,7 @@ impl Anchor {
 }
 
 /// Where the anchor is, below the store.
-pub(crate) const ANCHOR_FILE: &str = "lake/_journal/anchor.json";
+pub const ANCHOR_FILE: &str = "lake/_journal/anchor.json";
 
 fn anchor_path(root: &Path) -> PathBuf {
     root.join(ANCHOR_FILE)
@@ -108,16 +108,16 @@ fn anchor_path(root: &Path) -> PathBuf {
 
 /// The key of a store, as configuration and environment name it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct JournalKey {
+pub struct JournalKey {
     /// `[reclaim] journal_key`: the public key.
-    pub(crate) public: Option<PublicKey>,
+    pub public: Option<PublicKey>,
     /// Where the private key is.
-    pub(crate) private: KeyFile,
+    pub private: KeyFile,
 }
 
 /// Where the private key of a store is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum KeyFile {
+pub enum KeyFile {
     /// In the store, made at first use.
     #[default]
     InStore,
@@ -128,7 +128,7 @@ pub(crate) enum KeyFile {
 }
 
 /// The private key of a store.
-pub(crate) struct StoreKey {
+pub struct StoreKey {
     key: PrivateKey,
     /// Where it was found.
     place: PathBuf,
@@ -157,7 +157,7 @@ impl StoreKey {
     ///
     /// # Errors
     /// The key cannot sign.
-    pub(crate) fn sign(&self, namespace: &str, hash: HashAlg, message: &[u8]) -> ssh_key::Result<SshSig> {
+    pub fn sign(&self, namespace: &str, hash: HashAlg, message: &[u8]) -> ssh_key::Result<SshSig> {
         self.key.sign(namespace, hash, message)
     }
 
@@ -305,7 +305,7 @@ pub(super) fn take_up(
 ///
 /// # Errors
 /// As [`take_up`]; `TryLater` if another process reclaims from a store without a key.
-pub(crate) fn store_key(
+pub fn store_key(
     root: &Path,
     store_id: Uuid,
     configured: &JournalKey,
@@ -325,7 +325,7 @@ pub(crate) fn store_key(
 ///
 /// # Errors
 /// `Refused` for an anchor that is corrupt or another store's.
-pub(crate) fn anchored_key(root: &Path, store_id: Uuid) -> Result<Option<PublicKey>, Error> {
+pub fn anchored_key(root: &Path, store_id: Uuid) -> Result<Option<PublicKey>, Error> {
     let Some(anchor) = Anchor::read(root, store_id)? else { return Ok(None) };
     PublicKey::from_openssh(&anchor.public_key)
         .map(Some)

@@ -2,7 +2,7 @@ use boxseat_schemas::spool::{FRAME_FIXED_LEN, FileKind, Fixed};
 use ssh_key::PublicKey;
 
 use super::*;
-use crate::reclaim::error::ErrorKind;
+use crate::error::ErrorKind;
 
 const STORE: Uuid = Uuid::from_u128(77);
 

@@ -6,77 +6,77 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 /// What happened to a plan.
 #[derive(Debug, Clone)]
-pub(crate) struct PlanState {
+pub struct PlanState {
     /// The digest that its file must have.
-    pub(crate) digest: String,
+    pub digest: String,
     /// Its stage.
-    pub(crate) stage: Stage,
+    pub stage: Stage,
     /// `None`: an offboarding.
-    pub(crate) policy_digest: Option<String>,
+    pub policy_digest: Option<String>,
     /// The snapshot it was made from.
-    pub(crate) night: SnapshotId,
+    pub night: SnapshotId,
     /// The journal entry that made it: plans are ordered by it, because clocks can be set back.
-    pub(crate) sequence: u64,
+    pub sequence: u64,
     /// When it was made.
-    pub(crate) created_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
     /// Who made it.
-    pub(crate) by: Operator,
+    pub by: Operator,
     /// The users in it.
-    pub(crate) user_ids: Vec<String>,
+    pub user_ids: Vec<String>,
     /// The receivers of content in it.
     pub(crate) receiver_user_ids: Vec<String>,
     /// The day of the plan.
-    pub(crate) due_on: NaiveDate,
+    pub due_on: NaiveDate,
     /// Approvals, oldest first. An adoption removes those of open plans (R9).
-    pub(crate) approvals: Vec<Approval>,
+    pub approvals: Vec<Approval>,
     /// How often `apply` began.
-    pub(crate) applies: usize,
+    pub applies: usize,
     /// Set when the plan does nothing more.
-    pub(crate) closed: Option<Closed>,
+    pub closed: Option<Closed>,
 }
 
 /// An approval of a plan.
 #[derive(Debug, Clone)]
-pub(crate) struct Approval {
+pub struct Approval {
     /// When.
-    pub(crate) at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
     /// The digest that was approved.
-    pub(crate) digest: String,
+    pub digest: String,
     /// Who.
-    pub(crate) by: Operator,
+    pub by: Operator,
     /// Whose signature was verified.
-    pub(crate) signed_by: Option<String>,
+    pub signed_by: Option<String>,
     /// That signature, to be verified again.
-    pub(crate) signature: Option<String>,
+    pub signature: Option<String>,
 }
 
 /// A plan's end.
 #[derive(Debug, Clone)]
-pub(crate) struct Closed {
+pub struct Closed {
     /// When.
-    pub(crate) at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
     /// Why.
-    pub(crate) because: Recorded<PlanEnd>,
+    pub because: Recorded<PlanEnd>,
 }
 
 impl PlanState {
     /// Whether the plan may still act.
-    pub(crate) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.closed.is_none()
     }
 
     /// Whether it was undone, or its undo has begun.
-    pub(crate) fn is_undone(&self) -> bool {
+    pub fn is_undone(&self) -> bool {
         self.closed.as_ref().is_some_and(|closed| closed.because == PlanEnd::Undone)
     }
 
     /// Approvals of the digest the plan was made with, oldest first.
-    pub(crate) fn approvals(&self) -> impl DoubleEndedIterator<Item = &Approval> {
+    pub fn approvals(&self) -> impl DoubleEndedIterator<Item = &Approval> {
         self.approvals.iter().filter(|approval| approval.digest == self.digest)
     }
 
     /// The last of [`PlanState::approvals`].
-    pub(crate) fn approval(&self) -> Option<&Approval> {
+    pub fn approval(&self) -> Option<&Approval> {
         self.approvals().next_back()
     }
 }

@@ -9,98 +9,102 @@ const WATCHED: TimeDelta = TimeDelta::hours(48);
 
 /// What happened to a user.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct UserState {
+pub struct UserState {
     /// All actions tried, oldest first.
-    pub(crate) attempts: Vec<ActionState>,
+    pub attempts: Vec<ActionState>,
     /// All readings of the user's content, oldest first.
-    pub(crate) readings: Vec<Reading>,
+    pub readings: Vec<Reading>,
     /// All readings of the content's destination, oldest first.
     pub(crate) destinations: Vec<DestinationReading>,
     /// Times a plan skipped the user, oldest first.
-    pub(crate) skips: Vec<Skip>,
+    pub skips: Vec<Skip>,
     /// What operators confirmed about the content, oldest first.
-    pub(crate) confirmations: Vec<Confirmation>,
+    pub confirmations: Vec<Confirmation>,
     /// The latest use that the admin log showed while a plan was applied: no snapshot may ever have it (R11).
-    pub(crate) used_at: Option<DateTime<Utc>>,
+    pub used_at: Option<DateTime<Utc>>,
 }
 
 /// One action that was tried.
 #[derive(Debug, Clone)]
-pub(crate) struct ActionState {
+pub struct ActionState {
     /// The intent.
-    pub(crate) attempt: Attempt,
+    pub attempt: Attempt,
     /// When the intent was written, just before the call.
-    pub(crate) asked_at: DateTime<Utc>,
+    pub asked_at: DateTime<Utc>,
     /// `None`: it is unknown whether the call was made at all.
-    pub(crate) outcome: Option<Outcome>,
+    pub outcome: Option<Outcome>,
     /// When the outcome was known.
-    pub(crate) finished_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
     /// Whether Box ever confirmed or showed the action, whatever another actor did about it later.
-    pub(crate) was_done: bool,
+    pub was_done: bool,
     /// The post-image.
-    pub(crate) after: Option<Standing>,
+    pub after: Option<Standing>,
     /// Where the content went.
-    pub(crate) destination_folder_id: Option<String>,
+    pub destination_folder_id: Option<String>,
     /// The status of Box's response.
-    pub(crate) http_status: Option<u16>,
+    pub http_status: Option<u16>,
     /// Why, as a sentence.
-    pub(crate) reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// The content of a user at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reading {
+pub struct Reading {
     /// When.
-    pub(crate) at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
     /// The plan for which it was read.
-    pub(crate) plan_id: String,
+    pub plan_id: String,
     /// Items of the root folder; `None`: it could not be read.
-    pub(crate) owned_items: Option<u64>,
+    pub owned_items: Option<u64>,
     /// Of these, the shared ones.
-    pub(crate) shared_items: Option<u64>,
+    pub shared_items: Option<u64>,
     /// Bytes by the user object.
-    pub(crate) space_used_bytes: Option<i64>,
+    pub space_used_bytes: Option<i64>,
 }
 
 /// The content of a destination folder at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DestinationReading {
+pub struct DestinationReading {
     /// When.
-    pub(crate) at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
     /// The folder.
     pub(crate) folder_id: String,
     /// Items in it.
-    pub(crate) items: Option<u64>,
+    pub items: Option<u64>,
 }
 
 /// An operator has checked where the content of a user is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Confirmation {
-    pub(crate) at: DateTime<Utc>,
+pub struct Confirmation {
+    /// When.
+    pub at: DateTime<Utc>,
     /// The transfer that was checked.
-    pub(crate) action_id: String,
-    pub(crate) statement: String,
-    pub(crate) by: Operator,
+    pub action_id: String,
+    /// What the operator has stated.
+    pub statement: String,
+    /// The operator.
+    pub by: Operator,
     /// How many different operators must confirm.
-    pub(crate) operators_needed: u32,
+    pub operators_needed: u32,
     /// Items at the source at that time.
-    pub(crate) owned_items: Option<u64>,
-    pub(crate) space_used_bytes: i64,
+    pub owned_items: Option<u64>,
+    /// Bytes of the account at that time.
+    pub space_used_bytes: i64,
 }
 
 /// A user that was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Skip {
+pub struct Skip {
     /// When.
-    pub(crate) at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
     /// The plan.
-    pub(crate) plan_id: String,
+    pub plan_id: String,
     /// The reason code.
-    pub(crate) reason: Recorded<ReasonCode>,
+    pub reason: Recorded<ReasonCode>,
     /// The reason as a sentence.
-    pub(crate) detail: String,
+    pub detail: String,
     /// Whether the plan does nothing more for the user.
-    pub(crate) is_final: bool,
+    pub is_final: bool,
     /// How many actions on the user the journal had before. Two entries can have the same time, and clocks can be set back.
     pub(crate) attempts_before: usize,
 }
@@ -118,7 +122,7 @@ impl ActionState {
     }
 
     /// Whether a read must still determine the outcome.
-    pub(crate) fn is_unfinished(&self) -> bool {
+    pub fn is_unfinished(&self) -> bool {
         self.outcome.is_none_or(|outcome| !outcome.is_final())
     }
 
@@ -137,7 +141,7 @@ impl ActionState {
 
 impl UserState {
     /// The suspension that is ours and in force, by the journal (R3): done, and neither restored nor reverted since.
-    pub(crate) fn suspension(&self) -> Option<&ActionState> {
+    pub fn suspension(&self) -> Option<&ActionState> {
         let last = self.attempts.iter().rev().find(|past| {
             matches!(past.attempt.action, Action::Suspend | Action::Restore | Action::Delete)
                 && !matches!(past.outcome, Some(Outcome::Refused | Outcome::NotDone | Outcome::NotAttempted))
@@ -147,12 +151,12 @@ impl UserState {
     }
 
     /// The same, if this plan made it.
-    pub(crate) fn suspension_by(&self, plan_id: &str) -> Option<&ActionState> {
+    pub fn suspension_by(&self, plan_id: &str) -> Option<&ActionState> {
         self.suspension().filter(|ours| ours.attempt.plan_id == plan_id)
     }
 
     /// A change of the status by a plan whose outcome is unknown.
-    pub(crate) fn unfinished_status(&self, plan_id: &str) -> Option<&ActionState> {
+    pub fn unfinished_status(&self, plan_id: &str) -> Option<&ActionState> {
         let is_status =
             |past: &&ActionState| matches!(past.attempt.action, Action::Suspend | Action::Restore);
         self.attempts
@@ -162,7 +166,7 @@ impl UserState {
     }
 
     /// The reactivation for a transfer after which the account is not known to be suspended and signed out again (R14).
-    pub(crate) fn open_window(&self) -> Option<&ActionState> {
+    pub fn open_window(&self) -> Option<&ActionState> {
         let is_open =
             |past: &ActionState| past.may_have_happened() && past.outcome != Some(Outcome::RevertedByOther);
         let opened = self.attempts.iter().rposition(|past| past.attempt.action == Action::Reactivate)?;
@@ -198,7 +202,7 @@ impl UserState {
 
     /// The transfer that was made or may have been made, of the present content of the account: it is never made a second time
     /// (R14). An account that was active again after its transfer may own new content, which no transfer has moved.
-    pub(crate) fn transfer(&self) -> Option<&ActionState> {
+    pub fn transfer(&self) -> Option<&ActionState> {
         let is_of_present_content = |transfer: &&ActionState| {
             transfer.is_unfinished() || self.in_use_since().is_none_or(|at| at < transfer.asked_at)
         };
@@ -216,34 +220,34 @@ impl UserState {
     }
 
     /// The deletion that freed a seat: confirmed, and the login has no new account (R20).
-    pub(crate) fn freed(&self) -> Option<&ActionState> {
+    pub fn freed(&self) -> Option<&ActionState> {
         self.deletion().filter(|past| past.outcome == Some(Outcome::Done))
     }
 
     /// The deletion, once it is confirmed.
-    pub(crate) fn deletion(&self) -> Option<&ActionState> {
+    pub fn deletion(&self) -> Option<&ActionState> {
         self.last(Action::Delete).filter(|past| past.was_done)
     }
 
     /// When it was last found that another actor had undone what we did (R20).
-    pub(crate) fn reverted_at(&self) -> Option<DateTime<Utc>> {
+    pub fn reverted_at(&self) -> Option<DateTime<Utc>> {
         let reverted = |past: &&ActionState| past.outcome == Some(Outcome::RevertedByOther);
         self.attempts.iter().filter(reverted).filter_map(|past| past.finished_at).max()
     }
 
     /// When `undo` last gave the account back: no snapshot may ever have shown it suspended (R5).
-    pub(crate) fn restored_at(&self) -> Option<DateTime<Utc>> {
+    pub fn restored_at(&self) -> Option<DateTime<Utc>> {
         let restored = |past: &&ActionState| past.attempt.action == Action::Restore && past.was_done;
         self.attempts.iter().filter(restored).filter_map(|past| past.finished_at).max()
     }
 
     /// When it was found that another actor had deleted the account or had taken it out of the enterprise, oldest first.
-    pub(crate) fn seen_gone_at(&self) -> impl DoubleEndedIterator<Item = DateTime<Utc>> {
+    pub fn seen_gone_at(&self) -> impl DoubleEndedIterator<Item = DateTime<Utc>> {
         self.skips.iter().filter(|skip| skip.reason == ReasonCode::Gone).map(|skip| skip.at)
     }
 
     /// Whether an `undo` gave the account back after the last action of a plan, in the order of the journal.
-    pub(crate) fn was_restored_after(&self, plan_id: &str) -> bool {
+    pub fn was_restored_after(&self, plan_id: &str) -> bool {
         let is_action =
             |past: &ActionState| past.attempt.plan_id == plan_id && past.attempt.action != Action::Restore;
         let acted = self.attempts.iter().rposition(is_action);
@@ -252,12 +256,12 @@ impl UserState {
     }
 
     /// The last attempt of an action.
-    pub(crate) fn last(&self, action: Action) -> Option<&ActionState> {
+    pub fn last(&self, action: Action) -> Option<&ActionState> {
         self.attempts.iter().rev().find(|past| past.attempt.action == action)
     }
 
     /// Whether the reason of a skip is over: the plan tried an action since, or an operator confirmed what no reading proved.
-    pub(crate) fn is_over(&self, skip: &Skip) -> bool {
+    pub fn is_over(&self, skip: &Skip) -> bool {
         let is_confirmed =
             matches!(skip.reason.known(), Some(ReasonCode::NotEmpty | ReasonCode::Unverifiable))
                 && self.confirmations.iter().any(|one| one.at > skip.at);
@@ -266,21 +270,18 @@ impl UserState {
     }
 
     /// What a plan tried on the user.
-    pub(crate) fn by_plan<'a>(
-        &'a self,
-        plan_id: &'a str,
-    ) -> impl DoubleEndedIterator<Item = &'a ActionState> {
+    pub fn by_plan<'a>(&'a self, plan_id: &'a str) -> impl DoubleEndedIterator<Item = &'a ActionState> {
         self.attempts.iter().filter(move |past| past.attempt.plan_id == plan_id)
     }
 
     /// Why a plan does nothing more for the user, if a rule said so.
-    pub(crate) fn final_skip(&self, plan_id: &str) -> Option<&Skip> {
+    pub fn final_skip(&self, plan_id: &str) -> Option<&Skip> {
         self.skips.iter().rev().find(|skip| skip.plan_id == plan_id && skip.is_final)
     }
 }
 
 /// That the outcome of an attempt is not known, as a sentence.
-pub(crate) fn unfinished(open: &ActionState) -> String {
+pub fn unfinished(open: &ActionState) -> String {
     let action = open.attempt.action.as_str();
     format!("the outcome of {action}, requested {}, is not known yet", open.asked_at.format("%F"))
 }

@@ -7,7 +7,7 @@ use boxseat_schemas::reclaim::{ReasonCode, Stage};
 use super::super::receivers::room;
 use super::super::snapshot::Person;
 use super::{Denial, Evaluator, Goes, Judged};
-use crate::reclaim::journal::state::{CAPS_WINDOW, UserState};
+use crate::journal::state::{CAPS_WINDOW, UserState};
 
 impl<'a> Evaluator<'a> {
     /// R4: a receiver enters no stage, and two users do not receive from each other.

@@ -8,7 +8,7 @@ use super::super::emptiness::{Emptiness, count_before, emptiness};
 use super::super::policy::{Evidence, SharedContent, WhenRefused};
 use super::super::snapshot::Person;
 use super::{Denial, Evaluator, day};
-use crate::reclaim::journal::state::{ActionState, JournalState, Skip, UserState};
+use crate::journal::state::{ActionState, JournalState, Skip, UserState};
 
 impl Evaluator<'_> {
     /// R2: only the proven days.

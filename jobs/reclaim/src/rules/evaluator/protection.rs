@@ -7,7 +7,7 @@ use super::super::policy::WhenRefused;
 use super::super::protect::{groups_named, has_code};
 use super::super::snapshot::Person;
 use super::{Denial, Evaluator, day};
-use crate::reclaim::journal::state::{ActionState, REFUSAL_HOLDS, UserState, unfinished};
+use crate::journal::state::{ActionState, REFUSAL_HOLDS, UserState, unfinished};
 
 /// A user whose account another actor set active again is skipped for this time (R20).
 const REVERTED_REST: TimeDelta = TimeDelta::days(90);

@@ -3,10 +3,12 @@
 use boxseat_schemas::reclaim::{Action, Outcome, PlanEnd, Record};
 
 use super::*;
-use crate::reclaim::journal::state::tests::{created, day, intent, outcome, past};
-use crate::reclaim::rules::policy_inputs::{Hold, Leave as LeaveRow, List};
-use crate::reclaim::rules::snapshot::{Edit, OnLeave};
-use crate::reclaim::testing::{TO_DELETE, idler, inputs, snapshot_time, policy, snapshot, suspended, worker};
+use crate::rules::policy_inputs::{Hold, Leave as LeaveRow, List};
+use crate::rules::snapshot::{Edit, OnLeave};
+use crate::testing::{
+    TO_DELETE, created, day, idler, inputs, intent, outcome, past, policy, snapshot, snapshot_time,
+    suspended, worker,
+};
 
 mod caps;
 mod evidence;
@@ -141,9 +143,9 @@ fn of_ours(id: &str, at: i64) -> Vec<(i64, Record)> {
     };
     let started = Record::ApplyStarted {
         plan_id: "p".into(),
-        by: crate::reclaim::journal::state::tests::operator("op"),
+        by: crate::testing::operator("op"),
         actor_user_id: "5000".into(),
-        night: crate::reclaim::journal::state::tests::night(at),
+        night: crate::testing::night(at),
     };
     vec![(at, started), (at, intent("p", id, Action::Suspend, 1)), (at, done)]
 }

@@ -1,9 +1,11 @@
 use boxseat_schemas::reclaim::{Attempt, Record, Stage, Standing};
 
 use super::*;
-use crate::reclaim::journal::state::tests::{created, day, intent, night, operator, outcome, past, read};
-use crate::reclaim::rules::policy_inputs::Hold;
-use crate::reclaim::testing::{TO_DELETE, idler, inputs, snapshot_time, policy, snapshot, suspended};
+use crate::rules::policy_inputs::Hold;
+use crate::testing::{
+    TO_DELETE, created, day, idler, inputs, intent, night, operator, outcome, past, policy, read, snapshot,
+    snapshot_time, suspended,
+};
 
 fn destination(items: u64) -> Record {
     Record::DestinationRead {
@@ -65,7 +67,7 @@ fn of(one: Person, records: &[(i64, Record)]) -> Option<Stuck> {
 /// Why: `undo` of the whole plan gave three other accounts back, and left the stuck one as it was.
 #[test]
 fn r18_every_next_step_names_the_one_user() {
-    let edit = crate::reclaim::rules::snapshot::Edit { actor_id: Some("99".to_owned()), at: day(5) };
+    let edit = crate::rules::snapshot::Edit { actor_id: Some("99".to_owned()), at: day(5) };
     let edited = || Person { edits: vec![edit.clone()], ..suspended("1") };
     let stuck = of(edited(), &[]).unwrap();
     assert_eq!(stuck.word, ReasonCode::EditedByOther);
