@@ -70,7 +70,7 @@ soak: libduckdb ## Run the long forms of the tests in release mode, many hours; 
 	BOXSEAT_SOAK_NIGHTS="$(NIGHTS)" BOXSEAT_SOAK_SEED="$(SEED)" BOXSEAT_SOAK_YEAR_NIGHTS="$(YEAR_NIGHTS)" \
 		$(CARGO) test --release --workspace $(features) --test e2e -- --ignored --show-output --test-threads=1
 	BOXSEAT_RECLAIM_SEED="$(SEED)" BOXSEAT_RECLAIM_WORLDS="$(WORLDS)" \
-		$(CARGO) test --release --workspace $(features) --bin boxseat model_test -- --show-output
+		$(CARGO) test --release --workspace $(features) --test model -- --show-output
 	BOXSEAT_MUTATION_SEED="$(SEED)" BOXSEAT_MUTATIONS="$(MUTATIONS)" \
 		$(CARGO) test --release --workspace $(features) --lib mutations -- --show-output
 	BOXSEAT_DAMAGE_SEED="$(SEED)" BOXSEAT_DAMAGES="$(DAMAGES)" \
