@@ -299,7 +299,8 @@ fn refuse_linked_directories(root: &Path) -> Result<(), CommandError> {
     for parent in ["state", "state/reclaim"] {
         directories.extend(names_in(&root.join(parent))?.iter().map(|name| format!("{parent}/{name}")));
     }
-    for name in directories {
+    // The lock is a file, and its own check names a link in its place.
+    for name in directories.into_iter().filter(|name| name != "state/lock") {
         let path = root.join(name);
         if path.is_symlink() && !path.is_file() {
             return Err(CommandError::refused(format!(
