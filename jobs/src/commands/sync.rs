@@ -21,9 +21,11 @@ use crate::terminal::Progress;
 
 pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
     let (root, clock) = (store_of(global), data_clock(global.now));
-    let (ended, record) = match Settings::load(global) {
+    let (ended, record) = match Settings::load_to_read(global) {
         Err(e) => (Err(e), None),
         Ok(settings) => {
+            // A refused time is not noted, because the note would have it.
+            let settings = settings.refuse_rehearsal()?;
             let record = RecordedConfiguration::of(&settings);
             (start(global, settings, args, printer).await, Some(record))
         }

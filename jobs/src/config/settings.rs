@@ -169,7 +169,11 @@ impl Settings {
         Self::find_and_read(global, false)?.refuse_rehearsal()
     }
 
-    fn refuse_rehearsal(self) -> Result<Self, CommandError> {
+    /// Refuses `--now`, unless the API is a simulated Box on this machine.
+    ///
+    /// # Errors
+    /// Exit 2.
+    pub(crate) fn refuse_rehearsal(self) -> Result<Self, CommandError> {
         if self.rehearsed_now.is_some() && !self.endpoints.is_loopback {
             return Err(CommandError::usage("--now is accepted only if the API is on this machine")
                 .hint("use --now with `boxseat simulate`, or remove it (and BOXSEAT_NOW)"));
