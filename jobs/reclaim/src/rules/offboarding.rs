@@ -1,7 +1,7 @@
 //! R19: what applies even to a user that was named.
 //!
-//! Naming a user waives the rules on idleness, recent sign-ins and young accounts, and nothing else: administrators, protected
-//! users, legal holds and receivers of other users' content stay excluded.
+//! Naming a user waives the rules on idleness, recent sign-ins, young accounts, leave, waiting times, R6 and caps. Administrators, app
+//! users, accounts of other enterprises, protected users, legal holds and receivers of other users' content stay excluded.
 
 use std::collections::HashSet;
 use std::path::Path;
